@@ -1,0 +1,87 @@
+"""Signing in and out on our pages, with a session cookie."""
+
+from django.conf import settings
+from django.contrib.auth import login as begin_page_session
+from django.contrib.auth import logout as end_page_session
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.forms import SignInForm
+from accounts.models import User
+from accounts.services.attempts import sign_in_attempt
+from accounts.services.sessions import credentials_check, page_session_record
+from core import context, tenancy
+from core.errors import ErrorCode, KairosError
+
+
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """The sign-in page. Tries are counted together with the API's, and refused alike."""
+    target = _safe_target(request)
+    if request.method != "POST":
+        if request.user.is_authenticated:
+            return redirect(target)
+        return _page(request, SignInForm(), target)
+    form = SignInForm(request.POST)
+    if not form.is_valid():
+        return _page(request, form, target, status=400)
+    login = form.cleaned_data["login"]
+    try:
+        sign_in_attempt(login=login, address=context.current().address)
+        with tenancy.scope(()):
+            user = credentials_check(login=login, password=form.cleaned_data["password"])
+            if user is not None:
+                begin_page_session(request, user)
+                page_session_record(user=user, action="page_session.opened")
+    except KairosError as error:
+        return _page(request, form, target, error=error)
+    if user is None:
+        return _page(request, form, target, error=KairosError(ErrorCode.INVALID_CREDENTIALS))
+    return redirect(target)
+
+
+@never_cache
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the page's session."""
+    if isinstance(request.user, User):
+        with tenancy.scope(()):
+            page_session_record(user=request.user, action="page_session.closed")
+            end_page_session(request)
+    return redirect(settings.LOGOUT_REDIRECT_URL)
+
+
+def _page(
+    request: HttpRequest,
+    form: SignInForm,
+    target: str,
+    *,
+    error: KairosError | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """The page, saying what was wrong; the password is never sent back."""
+    if error is not None:
+        form.add_error(None, error.detail)
+        status = error.status
+    response = render(
+        request, "accounts/sign_in.html", {"form": form, "next": target}, status=status
+    )
+    for name, value in error.headers.items() if error else ():
+        response.headers[name] = value
+    return response
+
+
+def _safe_target(request: HttpRequest) -> str:
+    """Where to go after signing in: only to a page of ours."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    if url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        return wanted
+    return resolve_url(settings.LOGIN_REDIRECT_URL)

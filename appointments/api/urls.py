@@ -1,0 +1,27 @@
+from django.urls import re_path
+
+from appointments.api.exceptions import Exceptions
+from appointments.api.slots import Slots
+from appointments.api.views import Appointments
+from core.api.routing import Router
+
+router = Router()
+router.register("appointments", Appointments, basename="appointment")
+router.register("schedule-exceptions", Exceptions, basename="schedule-exception")
+
+urlpatterns = [
+    re_path(
+        r"^appointments/doctor/(?P<doctor_id>[0-9a-fA-F-]{36})/availability/?$",
+        Slots.as_view({"get": "availability"}),
+        name="availability",
+    ),
+    re_path(r"^slots/?$", Slots.as_view({"get": "list"}), name="slots"),
+    re_path(r"^slots/next/?$", Slots.as_view({"get": "next"}), name="slots-next"),
+    re_path(r"^slots/holds/?$", Slots.as_view({"post": "create"}), name="holds"),
+    re_path(
+        r"^slots/holds/(?P<pk>[0-9a-fA-F-]{36})/?$",
+        Slots.as_view({"delete": "destroy"}),
+        name="hold",
+    ),
+    *router.urls,
+]

@@ -1,0 +1,38 @@
+"""`manage.py load_demo`: three invented clinics to look around in."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from appointments.demo.loading import STEPS, demo_load
+from clinics.models import Clinic
+
+
+class Command(BaseCommand):
+    help = (
+        "Loads three invented clinics with doctors, patients and six weeks of visits around the "
+        "present moment, and fixed sign-ins. Only with DEBUG: the passwords are public."
+    )
+
+    # `make run` calls this at every start; the checks run when the server does.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--if-empty", action="store_true", help="do nothing when there is any clinic"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError(
+                "Demonstration data has public passwords: it is loaded only with DEBUG."
+            )
+        if options["if_empty"] and Clinic.objects.exists():
+            return
+        with tqdm(total=STEPS, desc="demo data", unit="step", disable=None, leave=False) as bar:
+            loaded = demo_load(step=bar.update, only_if_empty=options["if_empty"])
+        if not loaded and not options["if_empty"]:
+            self.stdout.write("The demonstration clinics are here already; nothing was changed.")

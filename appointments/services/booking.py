@@ -1,0 +1,186 @@
+"""Booking a visit: the claim, the appointment, its history and its announcement, or nothing."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from accounts.roles import Permission, Role
+from appointments.models import Appointment, AppointmentStatus, Claim, Priority, Source, Verb
+from appointments.selectors.slots import slots_find
+from appointments.services import calendar
+from appointments.services.context import Plan, plan
+from appointments.services.record import event_record
+from clinics.models import VisitMode
+from clinics.principal import Principal
+from core import clock, ids
+from core.errors import ErrorCode, KairosError, invalid
+
+
+def appointment_book(
+    *,
+    by: Principal,
+    doctor: UUID,
+    starts_at: datetime,
+    patient: UUID | None = None,
+    location: UUID | None = None,
+    service: UUID | None = None,
+    mode: str = VisitMode.IN_PERSON,
+    ends_at: datetime | None = None,
+    room: UUID | None = None,
+    hold: UUID | None = None,
+    reason: str = "",
+    notes: str = "",
+    priority: str = Priority.NORMAL,
+    override_reason: str | None = None,
+    source: str | None = None,
+) -> Appointment:
+    """Book a visit for a patient with a doctor.
+
+    A patient may leave `patient` out, keeps the clinic's notice and grid of times, and gets a
+    PENDING appointment where the clinic approves first. `override_reason` books past hours and
+    capacity, for those who may. Raises NOT_FOUND, PERMISSION_DENIED, VALIDATION_ERROR and
+    the booking codes; a refusal leaves nothing behind.
+    """
+    if patient is None:
+        patient = _only_chart(by)
+    wanted = plan(
+        doctor=doctor,
+        patient=patient,
+        location=location,
+        service=service,
+        mode=mode,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        room=room,
+    )
+    visit = wanted.visit
+    require_may_book(by, visit)
+    as_patient = not (
+        by.may(Permission.APPOINTMENT_BOOK, visit.clinic)
+        or (doctor == by.doctor_id and by.may_own(Permission.APPOINTMENT_BOOK, visit.clinic))
+    )
+    override = override_reason is not None
+    if as_patient:
+        require_patient_rules(wanted, override=override, notes=notes)
+    elif override:
+        require_override(by, wanted)
+    if override and visit.ends_at <= clock.now():
+        raise KairosError(ErrorCode.TOO_SOON)
+    if hold is not None:
+        require_hold(hold, visit, by)
+    lane = calendar.admit(visit, patient_rules=as_patient, override=override, hold=hold)
+    if as_patient and hold is None:  # a hold was checked when it was made
+        require_grid(visit)
+    pending = as_patient and wanted.policy.requires_approval
+    now = clock.now()
+    appointment = Appointment(
+        id=ids.uuid7(),
+        clinic_id=visit.clinic,
+        location_id=location,
+        room_id=room,
+        doctor_id=doctor,
+        patient_id=patient,
+        service_id=service,
+        type=mode,
+        status=AppointmentStatus.PENDING if pending else AppointmentStatus.SCHEDULED,
+        starts_at=visit.starts_at,
+        ends_at=visit.ends_at,
+        timezone=wanted.timezone,
+        reason=reason,
+        notes=notes,
+        priority=priority,
+        source=source or (Source.PATIENT if as_patient else Source.STAFF),
+        booked_by_id=by.user_id,
+        override_reason=override_reason or "",
+        created_at=now,
+        updated_at=now,
+    )
+    appointment.save(force_insert=True)
+    if hold is not None:
+        calendar.claim_use(hold, visit, appointment.id)
+    else:
+        calendar.claim_insert(visit, lane=lane, kind=Claim.BOOKED, appointment=appointment.id)
+    event_record(
+        appointment,
+        verb=Verb.BOOK,
+        from_status="",
+        topic="appointment.booked",
+        reason=override_reason or "",
+        changes={
+            "starts_at": [None, visit.starts_at],
+            "ends_at": [None, visit.ends_at],
+            "doctor": [None, doctor],
+        },
+    )
+    return appointment
+
+
+def _only_chart(by: Principal) -> UUID:
+    """The one patient the user is, when there is no doubt. Raises VALIDATION_ERROR otherwise."""
+    patients = by.own_patients()
+    if len(patients) != 1:
+        raise invalid("patient", "say for whom")
+    return next(iter(patients))
+
+
+def require_may_book(by: Principal, visit: calendar.Visit) -> None:
+    """Raises PERMISSION_DENIED; NOT_FOUND for a stranger's chart, when the caller is no staff."""
+    own = by.charts.get(visit.clinic, frozenset())
+    if visit.patient not in own and not by.is_staff_in(visit.clinic):
+        raise KairosError(ErrorCode.NOT_FOUND, errors={"patient": ["not found"]})
+    by.require(
+        Permission.APPOINTMENT_BOOK,
+        visit.clinic,
+        doctor_id=visit.doctor,
+        patient_id=visit.patient,
+    )
+
+
+def require_patient_rules(wanted: Plan, *, override: bool, notes: str = "") -> None:
+    """What a patient may ask for: a public service at its own length. Raises PERMISSION_DENIED."""
+    if override or notes:
+        raise KairosError(ErrorCode.PERMISSION_DENIED)
+    if wanted.visit.service is None:
+        raise invalid("service", "required")
+    if not wanted.public:
+        raise KairosError(ErrorCode.PERMISSION_DENIED, "This is booked by the clinic.")
+
+
+def require_override(by: Principal, wanted: Plan) -> None:
+    """Raises PERMISSION_DENIED for staff who may not overbook or book outside hours here."""
+    clinic = wanted.visit.clinic
+    by.require(Permission.APPOINTMENT_OVERRIDE, clinic, doctor_id=wanted.visit.doctor)
+    roles = by.roles.get(clinic, frozenset())
+    if roles == {Role.RECEPTIONIST.value} and not wanted.policy.reception_may_override:
+        raise KairosError(ErrorCode.PERMISSION_DENIED)
+
+
+def require_hold(hold: UUID, visit: calendar.Visit, by: Principal) -> None:
+    """The hold is the caller's, and of this very visit. Raises HOLD_EXPIRED, VALIDATION_ERROR."""
+    found = calendar.hold_find(hold)
+    if found is None or found.holder != by.user_id or found.expires_at <= clock.now():
+        raise KairosError(ErrorCode.HOLD_EXPIRED)
+    if (found.doctor, found.starts_at, found.ends_at, found.service) != (
+        visit.doctor,
+        visit.starts_at,
+        visit.ends_at,
+        visit.service,
+    ):
+        raise invalid("hold", "the hold is for another time, doctor or service")
+
+
+def require_grid(visit: calendar.Visit, *, moving: UUID | None = None) -> None:
+    """Patients book the times that are offered. Raises VALIDATION_ERROR off the grid."""
+    offered = slots_find(
+        clinics=[visit.clinic],
+        doctors=[visit.doctor],
+        start=visit.starts_at,
+        end=visit.starts_at + timedelta(minutes=1),
+        location=visit.location,
+        service=visit.service,
+        mode=visit.mode,
+        patient_rules=True,
+        explain=True,
+        moving=moving,
+    )
+    if not any(slot.starts_at == visit.starts_at for slot in offered):
+        raise invalid("starts_at", "not one of the times offered")

@@ -1,0 +1,292 @@
+"""The claim on a doctor's time: the one way in, shared by booking, moving, holding and undoing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, connection
+from psycopg import errors as pg
+from psycopg.types.range import TimestamptzRange
+
+from appointments.models import BusyTime, Claim
+from appointments.selectors.slots import Slot, alternatives
+from core import clock, ids, locks
+from core.errors import ErrorCode, KairosError
+
+_BY_CONSTRAINT = {
+    "busytime_doctor": ErrorCode.SCHEDULING_CONFLICT,
+    "busytime_room": ErrorCode.ROOM_CONFLICT,
+    "busytime_patient": ErrorCode.PATIENT_CONFLICT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What is to be put into a calendar. Buffers are minutes around [starts_at, ends_at)."""
+
+    clinic: UUID
+    doctor: UUID
+    location: UUID | None
+    service: UUID | None
+    mode: str
+    starts_at: datetime
+    ends_at: datetime
+    buffer_before: int = 0
+    buffer_after: int = 0
+    patient: UUID | None = None
+    room: UUID | None = None
+    capped: bool = False
+
+    @property
+    def minutes(self) -> int:
+        return round((self.ends_at - self.starts_at).total_seconds() / 60)
+
+    @property
+    def visit(self) -> TimestamptzRange:
+        return TimestamptzRange(self.starts_at, self.ends_at)
+
+    @property
+    def claimed_from(self) -> datetime:
+        return self.starts_at - timedelta(minutes=self.buffer_before)
+
+    @property
+    def claimed_to(self) -> datetime:
+        return self.ends_at + timedelta(minutes=self.buffer_after)
+
+    @property
+    def period(self) -> TimestamptzRange:
+        return TimestamptzRange(self.claimed_from, self.claimed_to)
+
+
+def lock_keys(doctor: UUID, start: datetime, end: datetime, *, capped: bool) -> list[str]:
+    """The queue that a writer on this doctor's time stands in.
+
+    Days are UTC days, the same whichever clinic's zone asks. A doctor with a daily or weekly cap
+    has one queue for all days: a cap counts across them.
+    """
+    if capped:
+        return [f"doctor:{doctor}"]
+    first, last = start.astimezone(UTC).date(), end.astimezone(UTC).date()
+    return [
+        f"doctor:{doctor}:{first + timedelta(days=number)}"
+        for number in range((last - first).days + 1)
+    ]
+
+
+def admit(
+    visit: Visit,
+    *,
+    patient_rules: bool,
+    override: bool = False,
+    moving: UUID | None = None,
+    hold: UUID | None = None,
+    also_lock: tuple[str, ...] = (),
+) -> int:
+    """Take the locks and ask whether the visit may have its time; its lane.
+
+    Raises the refusal (SCHEDULING_CONFLICT with `alternatives`). After this, and until the
+    transaction ends, nobody else in the same queue can take the time; the exclusion constraints
+    hold against everyone.
+    """
+    keys = lock_keys(visit.doctor, visit.claimed_from, visit.claimed_to, capped=visit.capped)
+    with connection.cursor() as cursor:
+        _execute(
+            cursor,
+            "SELECT admitted_lane, refusal FROM appointments_admit(%s::text[], %s, %s::uuid[],"
+            " %s::uuid, %s::uuid, %s::uuid, %s, %s, %s, %s::uuid, %s, %s, %s::uuid, %s::uuid, %s)",
+            [
+                sorted({*keys, *also_lock}),
+                locks.LOCK_TIMEOUT_MS,
+                [visit.clinic],
+                visit.doctor,
+                visit.location,
+                visit.service,
+                visit.mode,
+                visit.visit,
+                visit.period,
+                visit.patient,
+                clock.now(),
+                patient_rules,
+                moving,
+                hold,
+                override,
+            ],
+        )
+        lane, refusal = cursor.fetchone()
+    if refusal is None and lane is not None:
+        return int(lane)
+    code = ErrorCode(refusal or ErrorCode.SCHEDULING_CONFLICT)
+    extra: dict[str, Any] = {}
+    if code == ErrorCode.SCHEDULING_CONFLICT:
+        extra["alternatives"] = [
+            slot_data(slot)
+            for slot in alternatives(
+                clinic=visit.clinic,
+                doctor=visit.doctor,
+                around=visit.starts_at,
+                location=visit.location,
+                service=visit.service,
+                minutes=visit.minutes,
+                mode=visit.mode,
+                patient_rules=patient_rules,
+                moving=moving,
+            )
+        ]
+    raise KairosError(code, extra=extra)
+
+
+def slot_data(slot: Slot) -> dict[str, Any]:
+    """A slot as it stands in answers."""
+    return {
+        "doctor": slot.doctor,
+        "clinic": slot.clinic,
+        "location": slot.location,
+        "service": slot.service,
+        "starts_at": slot.starts_at,
+        "ends_at": slot.ends_at,
+        "timezone": slot.timezone,
+        "remaining": slot.remaining,
+    }
+
+
+def claim_insert(
+    visit: Visit,
+    *,
+    lane: int | None,
+    kind: Claim,
+    appointment: UUID | None = None,
+    holder: UUID | None = None,
+    expires_at: datetime | None = None,
+) -> UUID:
+    """Claim the time. Raises SCHEDULING_, ROOM_ or PATIENT_CONFLICT as the constraint says."""
+    claim_id = ids.uuid7()
+    with _conflicts_named(), connection.cursor() as cursor:
+        _execute(
+            cursor,
+            "INSERT INTO appointments_busytime (id, clinic_id, doctor_id, lane, room_id,"
+            " patient_id, period, visit, kind, appointment_id, service_id, location_id, holder,"
+            " expires_at, reason, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '', %s)",
+            [
+                claim_id,
+                visit.clinic,
+                visit.doctor,
+                lane,
+                visit.room,
+                visit.patient,
+                visit.period,
+                visit.visit,
+                kind.value,
+                appointment,
+                visit.service,
+                visit.location,
+                holder,
+                expires_at,
+                clock.now(),
+            ],
+        )
+    return claim_id
+
+
+def claim_swap(appointment: UUID, visit: Visit, *, lane: int) -> None:
+    """Exchange an appointment's claim for another in one statement: the old time is given up only
+    if the new one was won. Raises as `claim_insert`."""
+    with _conflicts_named(), connection.cursor() as cursor:
+        _execute(
+            cursor,
+            "UPDATE appointments_busytime SET doctor_id = %s, lane = %s, room_id = %s, period = %s,"
+            " visit = %s, service_id = %s, location_id = %s, patient_id = %s"
+            " WHERE appointment_id = %s",
+            [
+                visit.doctor,
+                lane,
+                visit.room,
+                visit.period,
+                visit.visit,
+                visit.service,
+                visit.location,
+                visit.patient,
+                appointment,
+            ],
+        )
+        if cursor.rowcount == 0:  # pruned: the visit lay in the past
+            claim_insert(visit, lane=lane, kind=Claim.BOOKED, appointment=appointment)
+
+
+def claim_use(hold: UUID, visit: Visit, appointment: UUID) -> None:
+    """Turn a hold into the appointment's claim. Raises HOLD_EXPIRED when it is gone."""
+    with _conflicts_named(), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE appointments_busytime SET kind = 'BOOKED', appointment_id = %s,"
+            " patient_id = %s, room_id = %s, holder = NULL, expires_at = NULL"
+            " WHERE id = %s AND kind = 'HELD' AND expires_at > %s",
+            [appointment, visit.patient, visit.room, hold, clock.now()],
+        )
+        if cursor.rowcount == 0:
+            raise KairosError(ErrorCode.HOLD_EXPIRED)
+
+
+def claim_release(appointment: UUID) -> None:
+    """Give an appointment's time back (inside a leave: to the leave)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT appointments_release(%s)", [appointment])
+
+
+def _execute(cursor: Any, sql: str, params: list[Any]) -> None:
+    """Django's stubs know nothing of psycopg's ranges; psycopg does."""
+    cursor.execute(sql, params)
+
+
+@contextmanager
+def _conflicts_named() -> Iterator[None]:
+    """Turns a violated exclusion into its error code."""
+    try:
+        yield
+    except IntegrityError as error:
+        cause = error.__cause__
+        if isinstance(cause, pg.ExclusionViolation):
+            name = cause.diag.constraint_name or ""
+            if name in _BY_CONSTRAINT:
+                raise KairosError(_BY_CONSTRAINT[name]) from error
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Time kept for someone who is filling in a form."""
+
+    id: UUID
+    clinic: UUID
+    doctor: UUID
+    location: UUID | None
+    service: UUID | None
+    patient: UUID | None
+    starts_at: datetime
+    ends_at: datetime
+    holder: UUID
+    expires_at: datetime
+
+
+def hold_find(hold: UUID) -> Hold | None:
+    """A hold in scope, expired or not."""
+    row = (
+        BusyTime.objects.filter(id=hold, kind=Claim.HELD)
+        .values_list(
+            "id",
+            "clinic_id",
+            "doctor_id",
+            "location_id",
+            "service_id",
+            "patient_id",
+            "visit",
+            "holder",
+            "expires_at",
+        )
+        .first()
+    )
+    if row is None or row[7] is None or row[8] is None:
+        return None
+    return Hold(*row[:6], row[6].lower, row[6].upper, row[7], row[8])

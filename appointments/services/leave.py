@@ -1,0 +1,167 @@
+"""A doctor's leave and other exceptions: they close the calendar, and say whom that affects."""
+
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from accounts.roles import Permission
+from appointments.models import OPEN, Appointment, BusyTime, Claim
+from appointments.services import calendar
+from clinics.models import Clinic, Doctor, ExceptionKind, Location, ScheduleException
+from clinics.principal import Principal
+from clinics.selectors.directory import doctor_works_at
+from clinics.services.changes import create_row, require_same_clinic
+from core import journal, locks, versions
+from core.errors import ErrorCode, KairosError, invalid
+
+MAX_DAYS = 366
+
+
+def exception_create(*, by: Principal, clinic: Clinic, **fields: Any) -> ScheduleException:
+    """Close a doctor's, a location's or the clinic's days, give other hours, or enter leave.
+
+    Leave claims the doctor's free time at once, in every clinic; visits already booked stay until
+    they are moved (`exception_affected` lists them). Raises NOT_FOUND, PERMISSION_DENIED,
+    VALIDATION_ERROR.
+    """
+    doctor: Doctor | None = fields.get("doctor")
+    location: Location | None = fields.get("location")
+    _require_right(by, clinic.id, doctor.id if doctor else None)
+    require_same_clinic(clinic.id, location=location)
+    if doctor is not None and not doctor_works_at(doctor.id, clinic.id):
+        raise KairosError(ErrorCode.NOT_FOUND, errors={"doctor": ["not found"]})
+    if fields["end_date"] < fields["start_date"]:
+        raise invalid("end_date", "the last day comes after the first")
+    if (fields["end_date"] - fields["start_date"]).days > MAX_DAYS:
+        raise invalid("end_date", f"at most {MAX_DAYS} days at once")
+    exception = create_row(
+        ScheduleException, {"clinic": clinic, **fields}, action="schedule.exception_created"
+    )
+    if exception.kind == ExceptionKind.LEAVE:
+        _block(exception, clinic)
+    return exception
+
+
+def exception_remove(
+    *, by: Principal, exception_id: UUID, expected_version: int | None = None
+) -> None:
+    """Take an exception back; a leave gives its time back. Raises NOT_FOUND, PERMISSION_DENIED."""
+    exception = ScheduleException.objects.select_for_update().filter(pk=exception_id).first()
+    if exception is None:
+        raise KairosError(ErrorCode.NOT_FOUND)
+    _require_right(by, exception.clinic_id, exception.doctor_id)
+    versions.require(exception, expected_version)
+    BusyTime.objects.filter(exception=exception, kind=Claim.BLOCKED).delete()
+    journal.record(
+        journal.Act(
+            "schedule.exception_removed",
+            "clinics.scheduleexception",
+            exception.id,
+            exception.clinic_id,
+            changes={
+                "kind": [exception.kind, None],
+                "start_date": [exception.start_date, None],
+                "end_date": [exception.end_date, None],
+                "doctor": [exception.doctor_id, None],
+            },
+            topic="schedule.exception_removed",
+            payload={"id": exception.id, "doctor": exception.doctor_id},
+        )
+    )
+    exception.delete()
+
+
+def exception_affected(exception: ScheduleException) -> QuerySet[Appointment]:
+    """Open visits that lie in the closed time, soonest first: whom to move."""
+    if exception.kind == ExceptionKind.HOURS:
+        return Appointment.objects.none()
+    inside = Q()
+    for start, end in _spans(exception, _zone(exception)):
+        inside |= Q(starts_at__lt=end, ends_at__gt=start)
+    found = Appointment.objects.filter(
+        inside, clinic_id=exception.clinic_id, status__in=OPEN
+    ).order_by("starts_at", "id")
+    if exception.doctor_id:
+        found = found.filter(doctor_id=exception.doctor_id)
+    if exception.location_id:
+        found = found.filter(location_id=exception.location_id)
+    return found
+
+
+def _require_right(by: Principal, clinic_id: UUID, doctor_id: UUID | None) -> None:
+    by.require(Permission.SCHEDULE_WRITE, clinic_id, doctor_id=doctor_id)
+
+
+def _zone(exception: ScheduleException) -> str:
+    if exception.location_id:
+        return Location.objects.values_list("timezone", flat=True).get(pk=exception.location_id)
+    return Clinic.objects.values_list("timezone", flat=True).get(pk=exception.clinic_id)
+
+
+def _block(exception: ScheduleException, clinic: Clinic) -> None:
+    """Claim what nobody has booked of the leave. Under the doctor's locks, day by day."""
+    doctor_id = exception.doctor_id
+    if doctor_id is None:
+        raise AssertionError("leave has a doctor, by a constraint")
+    spans = _spans(exception, _zone(exception))
+    locks.advisory(
+        key
+        for start, end in spans
+        for capped in (False, True)
+        for key in calendar.lock_keys(doctor_id, start, end, capped=capped)
+    )
+    claims = []
+    with connection.cursor() as cursor:
+        for start, end in spans:
+            cursor.execute(
+                "SELECT unnest(appointments_unclaimed(%s, tstzrange(%s, %s)))",
+                [doctor_id, start, end],
+            )
+            claims += [
+                BusyTime(
+                    clinic_id=clinic.id,
+                    doctor_id=doctor_id,
+                    lane=None,
+                    period=free,
+                    visit=free,
+                    kind=Claim.BLOCKED,
+                    exception=exception,
+                    reason=exception.reason,
+                )
+                for (free,) in cursor.fetchall()
+            ]
+    BusyTime.objects.bulk_create(claims)
+
+
+def _spans(exception: ScheduleException, zone: str) -> list[tuple[datetime, datetime]]:
+    """The closed time as [from, to) instants: one for whole days, one a day for parts of days."""
+    pieces: list[tuple[date, time | None, date, time | None]] = []
+    if exception.start_time is None:
+        pieces.append((exception.start_date, None, exception.end_date + timedelta(days=1), None))
+    else:
+        for number in range((exception.end_date - exception.start_date).days + 1):
+            day = exception.start_date + timedelta(days=number)
+            until_midnight = exception.end_time == time(0)
+            pieces.append(
+                (
+                    day,
+                    exception.start_time,
+                    day + timedelta(days=1) if until_midnight else day,
+                    exception.end_time,
+                )
+            )
+    walls: list[datetime] = []
+    for start_day, start, end_day, end in pieces:
+        walls.append(datetime.combine(start_day, start or time(0)))
+        walls.append(datetime.combine(end_day, end or time(0)))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT core_instant(wall, %s)"
+            " FROM unnest(%s::timestamp[]) WITH ORDINALITY AS w(wall, n) ORDER BY n",
+            [zone, walls],
+        )
+        instants = [row[0] for row in cursor.fetchall()]
+    return list(zip(instants[::2], instants[1::2], strict=True))

@@ -1,0 +1,439 @@
+-- The calendar kernel: what is free and why not, who gets in, and what a status may become.
+
+GRANT SELECT ON clinics_clinic, clinics_doctor, clinics_location, clinics_service, clinics_membership,
+    clinics_scheduletemplate, clinics_scheduletemplate_services, clinics_scheduleexception,
+    appointments_appointment, appointments_busytime TO kairos_definer;
+GRANT UPDATE, DELETE ON appointments_busytime TO kairos_definer;
+
+-- How many visits of a doctor count on the local days [p_first, p_last): everything but cancellations
+-- in good time, in whichever clinic.
+CREATE FUNCTION appointments_counted(
+    p_doctor uuid, p_first date, p_last date, p_zone text, p_moving uuid
+) RETURNS integer
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT count(*) FROM appointments_appointment a
+        WHERE a.doctor_id = p_doctor
+          AND a.starts_at >= core_instant(p_first::timestamp, p_zone)
+          AND a.starts_at < core_instant(p_last::timestamp, p_zone)
+          AND (a.status <> 'CANCELLED' OR a.late_cancellation)
+          AND a.id IS DISTINCT FROM p_moving);
+END
+$$;
+ALTER FUNCTION appointments_counted(uuid, date, date, text, uuid) OWNER TO kairos_definer;
+REVOKE EXECUTE ON FUNCTION appointments_counted(uuid, date, date, text, uuid) FROM PUBLIC;
+
+-- Free (and, to explain, not free) starts of the given doctors between two instants.
+--
+-- Working hours - exceptions - busy times, on the grid of the hours; or, with p_exact, the one visit
+-- asked about, which need not be on the grid. A row with a null reason is free: `remaining` lanes, the
+-- lowest of them `lane`. Otherwise the reason is the error code that a booking would get. Without
+-- p_explain only the free rows come back. The clinics are an argument that callers take from their
+-- own scope: busy times are read across clinics, because a doctor has one calendar.
+CREATE FUNCTION appointments_slots(
+    p_clinics uuid[],
+    p_doctors uuid[],
+    p_location uuid,        -- null: any
+    p_service uuid,         -- null: none; then p_minutes, and no buffers
+    p_minutes integer,      -- null: the service's duration
+    p_mode text,            -- null: any
+    p_from timestamptz,
+    p_to timestamptz,
+    p_now timestamptz,
+    p_patient_rules boolean, -- notice of the clinic, and the time zone's present moment for staff
+    p_exact tstzrange,
+    p_moving uuid,          -- an appointment whose own claim is about to be given up
+    p_hold uuid,            -- a hold about to be used
+    p_explain boolean,
+    p_limit integer
+) RETURNS TABLE (
+    doctor_id uuid, clinic_id uuid, location_id uuid, starts_at timestamptz, ends_at timestamptz,
+    timezone text, remaining integer, lane integer, reason text
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = public, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    v_minutes integer := p_minutes;
+    v_before interval := '0';
+    v_after interval := '0';
+    v_capacity integer;
+    v_notice integer;
+    v_horizon integer;
+    v_length interval;
+BEGIN
+    IF p_service IS NOT NULL THEN
+        SELECT COALESCE(p_minutes, s.duration_minutes), make_interval(mins => s.buffer_before_minutes),
+               make_interval(mins => s.buffer_after_minutes), s.capacity, s.min_notice_minutes,
+               s.horizon_days
+        INTO v_minutes, v_before, v_after, v_capacity, v_notice, v_horizon
+        FROM clinics_service s WHERE s.id = p_service AND s.clinic_id = ANY (p_clinics);
+    END IF;
+    v_length := make_interval(mins => v_minutes);
+
+    RETURN QUERY
+    WITH hours AS (
+        -- The weekly hours of each local day in question, unless other hours replace them.
+        SELECT t.doctor_id, t.clinic_id, t.location_id, l.timezone::text AS zone, d.day::date AS day,
+               t.start_time, t.end_time, t.slot_minutes::int AS step, t.capacity::int AS capacity
+        FROM clinics_scheduletemplate t
+        JOIN clinics_location l ON l.id = t.location_id AND l.is_active
+        CROSS JOIN LATERAL generate_series(
+            (p_from AT TIME ZONE l.timezone)::date::timestamp,
+            (p_to AT TIME ZONE l.timezone)::date::timestamp, interval '1 day') AS d(day)
+        WHERE t.doctor_id = ANY (p_doctors) AND t.clinic_id = ANY (p_clinics)
+          AND (p_location IS NULL OR t.location_id = p_location)
+          AND (p_mode IS NULL OR p_mode = ANY (t.modes))
+          AND extract(isodow FROM d.day) = t.weekday
+          AND (t.valid_from IS NULL OR t.valid_from <= d.day::date)
+          AND (t.valid_to IS NULL OR t.valid_to >= d.day::date)
+          AND (p_service IS NULL
+               OR NOT EXISTS (SELECT FROM clinics_scheduletemplate_services ts
+                              WHERE ts.scheduletemplate_id = t.id)
+               OR EXISTS (SELECT FROM clinics_scheduletemplate_services ts
+                          WHERE ts.scheduletemplate_id = t.id AND ts.service_id = p_service))
+          AND NOT EXISTS (SELECT FROM clinics_scheduleexception e
+                          WHERE e.doctor_id = t.doctor_id AND e.location_id = t.location_id
+                            AND e.kind = 'HOURS' AND e.clinic_id = t.clinic_id
+                            AND d.day::date BETWEEN e.start_date AND e.end_date)
+        UNION ALL
+        SELECT e.doctor_id, e.clinic_id, e.location_id, l.timezone::text, d.day::date,
+               e.start_time, e.end_time, e.slot_minutes::int, e.capacity::int
+        FROM clinics_scheduleexception e
+        JOIN clinics_location l ON l.id = e.location_id AND l.is_active
+        CROSS JOIN LATERAL generate_series(
+            (p_from AT TIME ZONE l.timezone)::date::timestamp,
+            (p_to AT TIME ZONE l.timezone)::date::timestamp, interval '1 day') AS d(day)
+        WHERE e.kind = 'HOURS' AND e.doctor_id = ANY (p_doctors) AND e.clinic_id = ANY (p_clinics)
+          AND (p_location IS NULL OR e.location_id = p_location)
+          AND (p_mode IS NULL OR p_mode = ANY (e.modes))
+          AND d.day::date BETWEEN e.start_date AND e.end_date
+    ),
+    windows AS (
+        SELECT h.doctor_id, h.clinic_id, h.location_id, h.zone, h.day, h.step,
+               LEAST(h.capacity, COALESCE(v_capacity, h.capacity)) AS capacity,
+               core_instant(h.day + h.start_time, h.zone) AS opens,
+               core_instant(CASE WHEN h.end_time = '00:00' THEN h.day + interval '1 day'
+                                 ELSE h.day + h.end_time END, h.zone) AS closes,
+               CASE WHEN p_patient_rules
+                    THEN p_now + make_interval(mins => COALESCE(v_notice, c.min_notice_minutes::int))
+                    ELSE p_now END AS earliest,
+               p_now + make_interval(days => COALESCE(v_horizon, c.horizon_days::int)) AS latest,
+               doc.max_daily_appointments AS day_cap, doc.max_weekly_appointments AS week_cap
+        FROM hours h
+        JOIN clinics_clinic c ON c.id = h.clinic_id AND c.is_active
+        JOIN clinics_doctor doc ON doc.id = h.doctor_id AND doc.is_active
+        WHERE EXISTS (SELECT FROM clinics_membership m
+                      WHERE m.user_id = doc.user_id AND m.clinic_id = h.clinic_id AND m.is_active
+                        AND m.role IN ('DOCTOR', 'THERAPIST', 'COUNSELOR'))
+    ),
+    furnished AS (
+        SELECT w.*, off.closed, off.leave, lanes.busy,
+               -- Functions, so that who has no cap does not pay for the partitions behind them.
+               CASE WHEN w.day_cap IS NOT NULL THEN w.day_cap <= appointments_counted(
+                   w.doctor_id, w.day, w.day + 1, w.zone, p_moving) ELSE false END AS day_full,
+               CASE WHEN w.week_cap IS NOT NULL THEN w.week_cap <= appointments_counted(
+                   w.doctor_id, date_trunc('week', w.day::timestamp)::date,
+                   date_trunc('week', w.day::timestamp)::date + 7, w.zone, p_moving)
+                   ELSE false END AS week_full
+        FROM windows w
+        CROSS JOIN LATERAL (
+            SELECT range_agg(x.during) FILTER (WHERE x.kind = 'CLOSED') AS closed,
+                   range_agg(x.during) FILTER (WHERE x.kind = 'LEAVE') AS leave
+            FROM (
+                SELECT e.kind, tstzrange(
+                    core_instant(w.day + COALESCE(e.start_time, '00:00'), w.zone),
+                    core_instant(CASE WHEN e.end_time IS NULL OR e.end_time = '00:00'
+                                      THEN w.day + interval '1 day' ELSE w.day + e.end_time END,
+                                 w.zone)) AS during
+                FROM clinics_scheduleexception e
+                WHERE e.kind IN ('CLOSED', 'LEAVE') AND e.clinic_id = w.clinic_id
+                  AND (e.doctor_id = w.doctor_id OR e.doctor_id IS NULL)
+                  AND (e.location_id = w.location_id OR e.location_id IS NULL)
+                  AND w.day BETWEEN e.start_date AND e.end_date
+            ) x
+        ) off
+        CROSS JOIN LATERAL (
+            SELECT array_agg(of_lane.busy ORDER BY of_lane.number) AS busy FROM (
+                SELECT l.number, range_agg(b.period) AS busy
+                FROM generate_series(0, w.capacity - 1) AS l(number)
+                LEFT JOIN appointments_busytime b
+                  ON b.doctor_id = w.doctor_id
+                 AND b.period && tstzrange(w.opens - v_before, w.closes + v_after)
+                 AND (b.lane IS NULL OR b.lane = l.number)
+                 AND (b.kind <> 'HELD' OR b.expires_at > p_now)
+                 AND b.appointment_id IS DISTINCT FROM p_moving
+                 AND (p_hold IS NULL OR b.id <> p_hold)
+                GROUP BY l.number
+            ) of_lane
+        ) lanes
+    ),
+    starts AS (
+        SELECT f.*, s.at AS starts_at, s.at + v_length AS ends_at
+        FROM furnished f
+        CROSS JOIN LATERAL generate_series(
+            f.opens, f.closes - v_length, make_interval(mins => f.step)) AS s(at)
+        WHERE p_exact IS NULL AND s.at >= p_from AND s.at < p_to
+        UNION ALL
+        SELECT f.*, lower(p_exact), upper(p_exact)
+        FROM furnished f
+        WHERE p_exact IS NOT NULL AND p_exact <@ tstzrange(f.opens, f.closes)
+    ),
+    judged AS (
+        SELECT s.doctor_id, s.clinic_id, s.location_id, s.starts_at, s.ends_at, s.zone,
+               free.remaining, free.lane,
+               CASE WHEN s.starts_at < s.earliest THEN 'TOO_SOON'
+                    WHEN s.starts_at > s.latest THEN 'BEYOND_HORIZON'
+                    WHEN s.closed && tstzrange(s.starts_at, s.ends_at) THEN 'OUTSIDE_WORKING_HOURS'
+                    WHEN s.leave && tstzrange(s.starts_at, s.ends_at) THEN 'DOCTOR_ON_LEAVE'
+                    WHEN s.day_full THEN 'DAILY_CAP_REACHED'
+                    WHEN s.week_full THEN 'WEEKLY_CAP_REACHED'
+                    WHEN free.remaining = 0 THEN 'SCHEDULING_CONFLICT'
+               END AS reason
+        FROM starts s
+        CROSS JOIN LATERAL (
+            SELECT count(*)::int AS remaining, (min(b.number) - 1)::int AS lane
+            FROM unnest(s.busy) WITH ORDINALITY AS b(periods, number)
+            WHERE b.periods IS NULL
+               OR NOT b.periods && tstzrange(s.starts_at - v_before, s.ends_at + v_after)
+        ) free
+    )
+    SELECT j.doctor_id, j.clinic_id, j.location_id, j.starts_at, j.ends_at, j.zone,
+           CASE WHEN j.reason IS NULL THEN j.remaining ELSE 0 END, j.lane, j.reason
+    FROM judged j
+    WHERE p_explain OR j.reason IS NULL
+    ORDER BY j.starts_at, j.doctor_id
+    LIMIT p_limit;
+
+    IF p_explain AND p_exact IS NULL THEN
+        -- Days on which the doctor has no hours, so that an explanation leaves no day out.
+        RETURN QUERY
+        SELECT doc.id, l.clinic_id, l.id, core_instant(d.day, l.timezone),
+               core_instant(d.day + interval '1 day', l.timezone), l.timezone::text, 0, NULL::integer,
+               'OUTSIDE_WORKING_HOURS'
+        FROM clinics_doctor doc
+        JOIN clinics_location l ON l.clinic_id = ANY (p_clinics) AND l.is_active
+             AND (p_location IS NULL OR l.id = p_location)
+        CROSS JOIN LATERAL generate_series(
+            (p_from AT TIME ZONE l.timezone)::date::timestamp,
+            ((p_to - interval '1 microsecond') AT TIME ZONE l.timezone)::date::timestamp,
+            interval '1 day') AS d(day)
+        WHERE doc.id = ANY (p_doctors)
+          AND EXISTS (SELECT FROM clinics_scheduletemplate t
+                      WHERE t.doctor_id = doc.id AND t.location_id = l.id)
+          AND NOT EXISTS (SELECT FROM clinics_scheduletemplate t
+                          WHERE t.doctor_id = doc.id AND t.location_id = l.id
+                            AND t.weekday = extract(isodow FROM d.day)
+                            AND (t.valid_from IS NULL OR t.valid_from <= d.day::date)
+                            AND (t.valid_to IS NULL OR t.valid_to >= d.day::date))
+          AND NOT EXISTS (SELECT FROM clinics_scheduleexception e
+                          WHERE e.doctor_id = doc.id AND e.location_id = l.id AND e.kind = 'HOURS'
+                            AND d.day::date BETWEEN e.start_date AND e.end_date)
+        ORDER BY 4, 1
+        LIMIT p_limit;
+    END IF;
+END
+$$;
+
+-- Let one visit in, or say why not: takes the locks, removes expired holds in the way, and judges
+-- the visit by the same rules as the slots. Each statement here sees what was committed before the
+-- locks were had. With p_override only what is physically impossible is refused: the answer is then
+-- the lowest lane in which nothing overlaps, however many there are.
+CREATE FUNCTION appointments_admit(
+    p_keys text[], p_lock_ms integer,
+    p_clinics uuid[], p_doctor uuid, p_location uuid, p_service uuid, p_mode text,
+    p_visit tstzrange, p_period tstzrange, p_patient uuid, p_now timestamptz,
+    p_patient_rules boolean, p_moving uuid, p_hold uuid, p_override boolean
+) RETURNS TABLE (admitted_lane integer, refusal text, on_grid boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+DECLARE
+    taken integer[];
+BEGIN
+    PERFORM core_lock(p_keys, p_lock_ms);
+    DELETE FROM appointments_busytime b
+    WHERE b.doctor_id = p_doctor AND b.period && p_period
+      AND b.kind = 'HELD' AND b.expires_at <= p_now AND b.id IS DISTINCT FROM p_hold;
+    IF p_patient IS NOT NULL THEN
+        DELETE FROM appointments_busytime b
+        WHERE b.patient_id = p_patient AND b.visit && p_visit
+          AND b.kind = 'HELD' AND b.expires_at <= p_now AND b.id IS DISTINCT FROM p_hold;
+    END IF;
+    IF p_override THEN
+        IF EXISTS (SELECT FROM appointments_busytime b WHERE b.doctor_id = p_doctor
+                   AND b.period && p_period AND b.lane IS NULL) THEN
+            RETURN QUERY SELECT NULL::integer, 'DOCTOR_ON_LEAVE'::text, false;
+            RETURN;
+        END IF;
+        taken := ARRAY(SELECT b.lane FROM appointments_busytime b
+                       WHERE b.doctor_id = p_doctor AND b.period && p_period
+                         AND b.appointment_id IS DISTINCT FROM p_moving
+                         AND b.id IS DISTINCT FROM p_hold);
+        RETURN QUERY
+        SELECT min(n)::integer, NULL::text, false
+        FROM generate_series(0, COALESCE(array_length(taken, 1), 0)) AS n
+        WHERE n <> ALL (taken);
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT s.lane, s.reason, true
+    FROM appointments_slots(
+        p_clinics, ARRAY[p_doctor], p_location, p_service,
+        (extract(epoch FROM upper(p_visit) - lower(p_visit)) / 60)::integer, p_mode,
+        lower(p_visit), upper(p_visit), p_now, p_patient_rules, p_visit, p_moving, p_hold, true, 1
+    ) s
+    -- A window that fits is better than one that says no.
+    ORDER BY s.reason IS NOT NULL
+    LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT NULL::integer, 'OUTSIDE_WORKING_HOURS'::text, false;
+    END IF;
+END
+$$;
+
+-- Give an appointment's time back. Inside the doctor's leave it becomes the leave's.
+CREATE FUNCTION appointments_release(p_appointment uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE appointments_busytime b
+    SET kind = 'BLOCKED', appointment_id = NULL, patient_id = NULL, room_id = NULL, exception_id = e.id
+    FROM clinics_scheduleexception e, clinics_clinic c
+    WHERE b.appointment_id = p_appointment AND e.doctor_id = b.doctor_id AND e.kind = 'LEAVE'
+      AND c.id = e.clinic_id
+      AND (lower(b.visit) AT TIME ZONE c.timezone)::date BETWEEN e.start_date AND e.end_date
+      AND (e.start_time IS NULL
+           OR ((lower(b.visit) AT TIME ZONE c.timezone)::time >= e.start_time
+               AND (e.end_time = '00:00'
+                    OR (upper(b.visit) AT TIME ZONE c.timezone)::time <= e.end_time)));
+    DELETE FROM appointments_busytime b WHERE b.appointment_id = p_appointment;
+END
+$$;
+
+-- Remove what has had its time: expired holds, or claims that ended before an instant.
+CREATE FUNCTION appointments_sweep(p_holds_before timestamptz, p_over_before timestamptz)
+RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+DECLARE
+    gone integer;
+BEGIN
+    DELETE FROM appointments_busytime b
+    WHERE (b.kind = 'HELD' AND b.expires_at <= p_holds_before)
+       OR upper(b.period) <= p_over_before;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END
+$$;
+
+-- The part of a leave that nobody has booked yet, as ranges; what is booked stays until it is moved.
+CREATE FUNCTION appointments_unclaimed(p_doctor uuid, p_during tstzrange) RETURNS tstzmultirange
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT tstzmultirange(p_during) - COALESCE(range_agg(b.period), '{}'::tstzmultirange)
+    FROM appointments_busytime b
+    WHERE b.doctor_id = p_doctor AND b.period && p_during
+$$;
+
+ALTER FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz, timestamptz,
+    timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer) OWNER TO kairos_definer;
+ALTER FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange, tstzrange,
+    uuid, timestamptz, boolean, uuid, uuid, boolean) OWNER TO kairos_definer;
+ALTER FUNCTION appointments_release(uuid) OWNER TO kairos_definer;
+ALTER FUNCTION appointments_sweep(timestamptz, timestamptz) OWNER TO kairos_definer;
+ALTER FUNCTION appointments_unclaimed(uuid, tstzrange) OWNER TO kairos_definer;
+REVOKE EXECUTE ON FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz,
+    timestamptz, timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange,
+    tstzrange, uuid, timestamptz, boolean, uuid, uuid, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION appointments_release(uuid) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION appointments_sweep(timestamptz, timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION appointments_unclaimed(uuid, tstzrange) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz,
+    timestamptz, timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer) TO kairos_app;
+GRANT EXECUTE ON FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange,
+    tstzrange, uuid, timestamptz, boolean, uuid, uuid, boolean) TO kairos_app;
+GRANT EXECUTE ON FUNCTION appointments_release(uuid) TO kairos_app;
+GRANT EXECUTE ON FUNCTION appointments_sweep(timestamptz, timestamptz) TO kairos_app;
+GRANT EXECUTE ON FUNCTION appointments_unclaimed(uuid, tstzrange) TO kairos_app;
+
+-- Which status may follow which. The same table as appointments/lifecycle.py (a test compares them).
+-- A step back is an undo, which says so in a local setting; an accidental UPDATE does not.
+CREATE TABLE appointments_transition (
+    from_status text NOT NULL,
+    to_status text NOT NULL,
+    undo boolean NOT NULL,
+    PRIMARY KEY (from_status, to_status, undo)
+);
+REVOKE INSERT, UPDATE, DELETE ON appointments_transition FROM kairos_app;
+GRANT SELECT ON appointments_transition TO kairos_definer;
+INSERT INTO appointments_transition (from_status, to_status, undo) VALUES
+    ('PENDING', 'SCHEDULED', false), ('PENDING', 'CANCELLED', false),
+    ('SCHEDULED', 'CONFIRMED', false), ('SCHEDULED', 'CHECKED_IN', false),
+    ('SCHEDULED', 'IN_PROGRESS', false), ('SCHEDULED', 'NO_SHOW', false),
+    ('SCHEDULED', 'CANCELLED', false),
+    ('CONFIRMED', 'CHECKED_IN', false), ('CONFIRMED', 'IN_PROGRESS', false),
+    ('CONFIRMED', 'NO_SHOW', false), ('CONFIRMED', 'CANCELLED', false),
+    ('CHECKED_IN', 'IN_PROGRESS', false), ('CHECKED_IN', 'CANCELLED', false),
+    ('IN_PROGRESS', 'COMPLETED', false),
+    ('NO_SHOW', 'CHECKED_IN', false);
+INSERT INTO appointments_transition (from_status, to_status, undo)
+    SELECT to_status, from_status, true FROM appointments_transition WHERE NOT undo;
+
+CREATE FUNCTION appointments_guard_status() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM appointments_transition t
+        WHERE t.from_status = OLD.status AND t.to_status = NEW.status
+          AND t.undo = (COALESCE(current_setting('app.undo', true), '') = NEW.id::text)
+    ) THEN
+        RAISE EXCEPTION 'an appointment cannot go from % to %', OLD.status, NEW.status
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'appointments_transition';
+    END IF;
+    -- NO_SHOW -> CHECKED_IN is a late arrival; a type that is started without checking in is remote.
+    IF NEW.status = 'IN_PROGRESS' AND OLD.status IN ('SCHEDULED', 'CONFIRMED')
+       AND NEW.type NOT IN ('VIDEO_CALL', 'PHONE') THEN
+        RAISE EXCEPTION 'only a call may start without checking in'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'appointments_transition';
+    END IF;
+    RETURN NEW;
+END
+$$;
+ALTER FUNCTION appointments_guard_status() OWNER TO kairos_definer;
+CREATE TRIGGER appointments_status BEFORE UPDATE OF status ON appointments_appointment
+    FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status)
+    EXECUTE FUNCTION appointments_guard_status();
+
+-- No appointment without its claim: at commit an open visit that is not over owns the busy time of
+-- exactly its doctor and its time, and a cancelled one owns none.
+CREATE FUNCTION appointments_guard_claim() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    a record;
+BEGIN
+    SELECT * INTO a FROM appointments_appointment WHERE id = NEW.id;
+    IF a.status IN ('PENDING', 'SCHEDULED', 'CONFIRMED', 'CHECKED_IN', 'IN_PROGRESS')
+       AND a.ends_at > now()
+       AND NOT EXISTS (SELECT FROM appointments_busytime b
+                       WHERE b.appointment_id = a.id AND b.doctor_id = a.doctor_id
+                         AND b.clinic_id = a.clinic_id
+                         AND b.visit = tstzrange(a.starts_at, a.ends_at)) THEN
+        RAISE EXCEPTION 'appointment % has no claim on its time', a.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'appointments_claim';
+    END IF;
+    IF a.status = 'CANCELLED'
+       AND EXISTS (SELECT FROM appointments_busytime b WHERE b.appointment_id = a.id) THEN
+        RAISE EXCEPTION 'cancelled appointment % still claims its time', a.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'appointments_claim';
+    END IF;
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION appointments_guard_claim() OWNER TO kairos_definer;
+CREATE CONSTRAINT TRIGGER appointments_claim
+    AFTER INSERT OR UPDATE OF status, starts_at, ends_at, doctor_id ON appointments_appointment
+    DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION appointments_guard_claim();

@@ -1,0 +1,163 @@
+-- Finding patients, and opening the scope of whoever signs in.
+
+-- Names without case and accents. The dictionary is named, so that the function may be immutable.
+CREATE FUNCTION clinics_fold(value text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
+    SELECT lower(public.unaccent('public.unaccent'::regdictionary, value))
+$$;
+
+CREATE FUNCTION clinics_digits(value text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
+    SELECT regexp_replace(value, '[^0-9]', '', 'g')
+$$;
+
+-- Clinic first in each: a search reads its own clinic's part of the index.
+CREATE INDEX clinics_patient_fold ON clinics_patient
+    USING gin (clinic_id, (clinics_fold(given_name || ' ' || family_name)) gin_trgm_ops);
+CREATE INDEX clinics_patient_phone_end ON clinics_patient
+    (clinic_id, reverse(clinics_digits(phone)) text_pattern_ops) WHERE phone <> '';
+CREATE INDEX clinics_patient_mrn_fold ON clinics_patient
+    (clinic_id, lower(mrn) text_pattern_ops);
+
+-- Patients of the given clinics that fit what was typed: part of a name (with typos), the end of a
+-- phone number, the start of a record number, a birth date. Best first. The operators used here are
+-- not leakproof, so under row security their indexes would not be used: hence the definer's rights,
+-- and the clinics as an argument, which the caller takes from its own scope.
+CREATE FUNCTION clinics_patient_search(
+    p_clinics uuid[], p_text text, p_digits text, p_birth date, p_limit integer
+) RETURNS TABLE (id uuid, rank real)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = public, pg_temp
+SET pg_trgm.word_similarity_threshold = 0.45 AS $$
+DECLARE
+    folded text := clinics_fold(COALESCE(p_text, ''));
+BEGIN
+    RETURN QUERY
+    SELECT found.id, max(found.rank)::real FROM (
+        SELECT p.id, 3::real AS rank FROM clinics_patient p
+        WHERE p_birth IS NOT NULL AND p.clinic_id = ANY (p_clinics) AND p.birth_date = p_birth
+          AND p.merged_into_id IS NULL
+        UNION ALL
+        (SELECT p.id, 2.5 FROM clinics_patient p
+        WHERE length(p_digits) >= 3 AND p.clinic_id = ANY (p_clinics) AND p.phone <> ''
+          AND reverse(clinics_digits(p.phone)) LIKE reverse(p_digits) || '%'
+          AND p.merged_into_id IS NULL
+        LIMIT 200)
+        UNION ALL
+        (SELECT p.id, CASE WHEN lower(p.mrn) = lower(p_text) THEN 4 ELSE 2 END
+        FROM clinics_patient p
+        WHERE p_text <> '' AND p.clinic_id = ANY (p_clinics)
+          AND lower(p.mrn) LIKE replace(replace(replace(lower(p_text), '\', '\\'), '%', '\%'), '_', '\_') || '%'
+          AND p.merged_into_id IS NULL
+        LIMIT 200)
+        UNION ALL
+        (SELECT p.id, word_similarity(folded, clinics_fold(p.given_name || ' ' || p.family_name))
+        FROM clinics_patient p
+        WHERE folded <> '' AND p_digits = '' AND p.clinic_id = ANY (p_clinics)
+          AND folded <% clinics_fold(p.given_name || ' ' || p.family_name)
+          AND p.merged_into_id IS NULL
+        ORDER BY 2 DESC
+        LIMIT 200)
+    ) AS found
+    GROUP BY found.id
+    ORDER BY 2 DESC, 1
+    LIMIT p_limit;
+END
+$$;
+ALTER FUNCTION clinics_patient_search(uuid[], text, text, date, integer) OWNER TO kairos_definer;
+REVOKE EXECUTE ON FUNCTION clinics_patient_search(uuid[], text, text, date, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION clinics_patient_search(uuid[], text, text, date, integer) TO kairos_app;
+
+GRANT SELECT ON auth_permission, accounts_refreshsession, clinics_doctor, clinics_clinic,
+    clinics_clinicgrouppermission, clinics_scheduletemplate_services TO kairos_definer;
+
+-- Who the caller is and what they may do, and with it their scope for this transaction: one round
+-- trip a request. No row: no such user, not active, or the device's session has ended. For staff the
+-- scope is the clinics of their roles; for patients the clinics of their charts; for a super admin
+-- all. A read need not wait for the disk when it commits (its only write is its own audit event); a
+-- write may wait for a lock (3 s) and must then still have its 2 s.
+CREATE FUNCTION clinics_open_scope(p_user uuid, p_session uuid, p_now timestamptz, p_write boolean)
+RETURNS TABLE (
+    is_superuser boolean, locale text, timezone text, doctor_id uuid,
+    roles jsonb, permissions jsonb, charts jsonb
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    scope text;
+BEGIN
+    SELECT u.is_superuser, u.locale::text, u.timezone::text INTO is_superuser, locale, timezone
+    FROM accounts_user u WHERE u.id = p_user AND u.is_active;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF p_session IS NOT NULL AND NOT EXISTS (
+        SELECT FROM accounts_refreshsession s
+        WHERE s.id = p_session AND s.user_id = p_user AND s.revoked_at IS NULL
+          AND s.expires_at > p_now
+    ) THEN
+        RETURN;
+    END IF;
+    SELECT d.id INTO doctor_id FROM clinics_doctor d WHERE d.user_id = p_user AND d.is_active;
+    SELECT jsonb_object_agg(held.clinic_id, held.roles) INTO roles FROM (
+        SELECT g.clinic_id, jsonb_agg(DISTINCT g.role) AS roles
+        FROM accounts_user_groups ug
+        JOIN accounts_rolegroup g ON g.group_id = ug.group_id
+        JOIN clinics_clinic c ON c.id = g.clinic_id AND c.is_active
+        WHERE ug.user_id = p_user
+        GROUP BY g.clinic_id
+    ) held;
+    SELECT jsonb_object_agg(held.clinic_id, held.codenames) INTO permissions FROM (
+        SELECT o.content_object_id AS clinic_id, jsonb_agg(DISTINCT p.codename) AS codenames
+        FROM accounts_user_groups ug
+        JOIN clinics_clinicgrouppermission o ON o.group_id = ug.group_id
+        JOIN auth_permission p ON p.id = o.permission_id
+        JOIN clinics_clinic c ON c.id = o.content_object_id AND c.is_active
+        WHERE ug.user_id = p_user
+        GROUP BY o.content_object_id
+    ) held;
+    SELECT jsonb_object_agg(own.clinic_id, own.patients) INTO charts FROM (
+        SELECT chart.clinic_id, jsonb_agg(chart.id) AS patients FROM (
+            SELECT p.clinic_id, p.id FROM clinics_patient p
+            WHERE p.user_id = p_user AND p.is_active AND p.merged_into_id IS NULL
+            UNION
+            SELECT x.clinic_id, x.patient_id FROM clinics_patientproxy x
+            WHERE x.user_id = p_user AND (x.valid_until IS NULL OR x.valid_until >= p_now::date)
+        ) chart
+        JOIN clinics_clinic c ON c.id = chart.clinic_id AND c.is_active
+        GROUP BY chart.clinic_id
+    ) own;
+    IF is_superuser THEN
+        scope := '*';
+    ELSE
+        SELECT COALESCE(string_agg(DISTINCT clinic, ','), '') INTO scope FROM (
+            SELECT jsonb_object_keys(roles) AS clinic WHERE roles IS NOT NULL
+            UNION
+            SELECT jsonb_object_keys(charts) WHERE charts IS NOT NULL
+        ) every;
+    END IF;
+    PERFORM set_config('app.clinics', scope, true);
+    IF p_write THEN
+        PERFORM set_config('statement_timeout', '5000', true);
+    ELSE
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
+    RETURN NEXT;
+END
+$$;
+ALTER FUNCTION clinics_open_scope(uuid, uuid, timestamptz, boolean) OWNER TO kairos_definer;
+REVOKE EXECUTE ON FUNCTION clinics_open_scope(uuid, uuid, timestamptz, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION clinics_open_scope(uuid, uuid, timestamptz, boolean) TO kairos_app;
+
+-- In which clinics a doctor works (an active membership that can be booked), for the directory.
+CREATE FUNCTION clinics_of_doctors(p_doctors uuid[]) RETURNS TABLE (doctor_id uuid, clinic_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT DISTINCT d.id, m.clinic_id
+    FROM clinics_doctor d
+    JOIN clinics_membership m ON m.user_id = d.user_id AND m.is_active
+         AND m.role IN ('DOCTOR', 'THERAPIST', 'COUNSELOR')
+    JOIN clinics_clinic c ON c.id = m.clinic_id AND c.is_active
+    WHERE d.id = ANY (p_doctors) AND d.is_active
+$$;
+ALTER FUNCTION clinics_of_doctors(uuid[]) OWNER TO kairos_definer;
+REVOKE EXECUTE ON FUNCTION clinics_of_doctors(uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION clinics_of_doctors(uuid[]) TO kairos_app;

@@ -1,0 +1,5 @@
+"""Wires the floors together; no app imports from here."""
+
+from config.celery import app as celery_app
+
+__all__ = ["celery_app"]

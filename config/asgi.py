@@ -1,0 +1,26 @@
+"""Sockets in production; sockets and HTTP on one port under `make run`."""
+
+import os
+
+# Under ASGI each request runs in a thread of its own, so connections must come from a pool.
+os.environ.setdefault("DATABASE_POOL", "true")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.core.asgi import get_asgi_application
+
+http = get_asgi_application()
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402 - needs the app registry
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 - same
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402 - same
+
+from config.routing import websocket_urlpatterns  # noqa: E402 - same
+
+application = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": AllowedHostsOriginValidator(
+            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+        ),
+    }
+)

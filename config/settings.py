@@ -1,0 +1,300 @@
+"""Settings: one file, one code path. What may differ between installations is in ``config.env``."""
+
+from datetime import timedelta
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+from config import env as _env
+from config.logs import logging_config
+
+ENV = _env.load()
+BASE_DIR = _env.BASE_DIR
+DATA_DIR = ENV.data_dir
+
+DEBUG = ENV.debug
+SECRET_KEY = ENV.secret_key.get_secret_value()
+SECRET_KEY_FALLBACKS = ENV.secret_key_fallbacks
+ALLOWED_HOSTS = ENV.allowed_hosts
+CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "guardian",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "channels",
+    "core",
+    "accounts",
+    "clinics",
+    "appointments",
+]
+
+MIDDLEWARE = [
+    "core.middleware.RequestContextMiddleware",
+    "core.middleware.ErrorPageMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "core.middleware.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- Database ---------------------------------------------------------------------------------
+# `default` acts as the runtime role, which owns nothing; `owner` is for `manage.py migrate` alone.
+
+
+def _database(url: str, *, role: str | None) -> dict[str, Any]:
+    """Django's settings from a libpq URL. `role` is assumed right after the log-in."""
+    parts: dict[str, Any] = conninfo_to_dict(url)
+    options = parts.pop("options", None) or ""
+    settings: dict[str, Any] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.pop("dbname", "kairos"),
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": str(parts.pop("port", "") or ""),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": parts,
+    }
+    if role:
+        # 2 s for a statement of a request; jobs and reports widen it for their own transaction.
+        options += f" -c role={role} -c statement_timeout=2000 -c lock_timeout=3000"
+        options += " -c idle_in_transaction_session_timeout=60000"
+    parts["options"] = options.strip()
+    parts.setdefault("connect_timeout", 3)
+    return settings
+
+
+DATABASES = {
+    "default": _database(ENV.database_url.get_secret_value(), role=ENV.database_role),
+    "owner": _database(
+        ENV.database_owner_url.get_secret_value() or ENV.database_url.get_secret_value(), role=None
+    ),
+}
+if ENV.database_pool:
+    # Under ASGI every request has a thread of its own: connections are kept in a pool instead.
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": ENV.database_pool_size,
+        "timeout": 3,
+    }
+DATABASES["owner"]["TEST"] = {"MIRROR": "default"}
+DATABASE_ROUTERS: list[str] = []
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Valkey -----------------------------------------------------------------------------------
+REDIS_URL = ENV.redis_url.get_secret_value()
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "kairos",
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": 0.25,
+            "SOCKET_TIMEOUT": 0.25,
+            "IGNORE_EXCEPTIONS": True,
+        },
+    }
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "kairos"},
+    }
+}
+
+# --- Celery -----------------------------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_connect_timeout": 1,
+    "socket_timeout": 5,
+}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULE = {
+    "outbox-sweep": {"task": "core.outbox_relay", "schedule": timedelta(seconds=30)},
+    "audit-seal": {"task": "core.audit_seal", "schedule": timedelta(minutes=1)},
+    "partitions": {"task": "core.partitions_maintain", "schedule": timedelta(days=1)},
+    "idempotency-prune": {"task": "core.idempotency_prune", "schedule": timedelta(hours=1)},
+    "holds-sweep": {"task": "appointments.holds_sweep", "schedule": timedelta(minutes=1)},
+    "busy-time-prune": {"task": "appointments.busy_time_prune", "schedule": timedelta(days=1)},
+    "no-shows": {"task": "appointments.no_shows_mark", "schedule": timedelta(minutes=5)},
+}
+
+# --- Identity ---------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "accounts.backends.EmailOrPhoneBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+# The email is unique without regard to case, by a constraint that the check does not see.
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ANONYMOUS_USER_NAME = None  # guardian: nobody has object permissions without signing in
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=ENV.access_token_minutes)
+REFRESH_TOKEN_LIFETIME = timedelta(days=ENV.refresh_token_days)
+
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "core.views.csrf_failure"
+if not DEBUG:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.secure_ssl
+    SECURE_SSL_REDIRECT = ENV.secure_ssl
+    SECURE_HSTS_SECONDS = 31_536_000 if ENV.secure_ssl else 0
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.secure_ssl
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.trusted_proxies else None
+    SECURE_REDIRECT_EXEMPT = [r"^health(/detailed)?$"]
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'; form-action 'self'"
+)
+TRUSTED_PROXIES = ENV.trusted_proxies
+
+# --- API --------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "clinics.api.authentication.BearerAuthentication",
+        "clinics.api.authentication.PageSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["core.api.permissions.SignedIn"],
+    "DEFAULT_RENDERER_CLASSES": ["core.api.rendering.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.api.parsing.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "core.api.pagination.KeysetPagination",
+    "DEFAULT_SCHEMA_CLASS": "core.api.schema.KairosSchema",
+    "EXCEPTION_HANDLER": "core.api.problems.exception_handler",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.rendering.JSONNegotiation",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "TEST_REQUEST_RENDERER_CLASSES": ["core.api.rendering.JSONRenderer"],
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Kairos",
+    "DESCRIPTION": (
+        "Appointments for many clinics. Errors are RFC 9457 problem documents with a `code`; "
+        "lists are cursor-paginated; creating POSTs take an `Idempotency-Key`; single resources "
+        "have an `ETag` that `If-Match` guards."
+    ),
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SCHEMA_PATH_PREFIX_TRIM": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.api.schema.add_problem_responses",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "AppointmentStatus": "appointments.models.AppointmentStatus",
+        "AppointmentType": "clinics.models.VisitMode",
+        "ErrorCode": "core.errors.ErrorCode",
+    },
+}
+MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = ENV.max_body_kb * 1024
+IDEMPOTENCY_LIFETIME = timedelta(hours=24)
+OUTBOX_KICK = ENV.outbox_kick
+# Requests a minute for one user (or, signed out, one address), by class of operation.
+RATE_LIMITS = {
+    name: max(1, round(limit * ENV.rate_limit_scale))
+    for name, limit in {
+        "read": 600,
+        "write": 240,
+        "search": 240,
+        "public": 120,
+        "sign_in": 10,
+        "address": 3000,
+        "clinic": 12_000,
+    }.items()
+}
+
+# --- Language and time --------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("es", "Español"), ("hi", "हिन्दी"), ("ar", "العربية")]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- Files ------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = False
+if not DEBUG:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {
+            "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage",
+        },
+    }
+
+LOGGING_CONFIG = None
+logging_config(level=ENV.log_level, fmt="console" if DEBUG else ENV.log_format)

@@ -1,0 +1,31 @@
+"""Every address of the installation."""
+
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from accounts import views as accounts_pages
+from accounts.api.urls import urlpatterns as accounts_urls
+from appointments.api.urls import urlpatterns as appointments_urls
+from clinics import views as clinics_pages
+from clinics.api.urls import urlpatterns as clinics_urls
+from core import views
+from core.api import docs
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", clinics_pages.home, name="home"),
+    path("sign-in", accounts_pages.sign_in, name="sign-in"),
+    path("sign-out", accounts_pages.sign_out, name="sign-out"),
+    path("api/v1/", include(accounts_urls)),
+    path("api/v1/", include(clinics_urls)),
+    path("api/v1/", include(appointments_urls)),
+    re_path("^api/schema/?$", docs.Schema.as_view(), name="schema"),
+    re_path("^api/docs/?$", docs.Swagger.as_view(), name="docs"),
+    re_path("^api/docs/errors/?$", docs.errors, name="error-codes"),
+    re_path("^api/redoc/?$", docs.Redoc.as_view(), name="redoc"),
+    re_path("^health/?$", views.alive, name="health"),
+    re_path("^health/detailed/?$", views.detailed, name="health-detailed"),
+]
+
+handler400 = views.bad_request
+handler403 = views.forbidden
+handler404 = views.not_found
+handler500 = views.server_error

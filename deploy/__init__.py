@@ -1,0 +1,1 @@
+"""How Kairos is run: `local` on one machine with nothing but Python."""
