@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -24,17 +25,9 @@ class AccessClaims:
     session_id: UUID
 
 
-def _key(secret: str) -> bytes:
-    return salted_hmac("kairos.access-token", b"", secret=secret, algorithm="sha256").digest()
-
-
-_keys: dict[str, bytes] = {}
-
-
+@cache
 def _derived(secret: str) -> bytes:
-    if secret not in _keys:
-        _keys[secret] = _key(secret)
-    return _keys[secret]
+    return salted_hmac("kairos.access-token", b"", secret=secret, algorithm="sha256").digest()
 
 
 def issue_access(user_id: UUID, session_id: UUID) -> str:
@@ -58,7 +51,7 @@ def read_access(token: str) -> AccessClaims:
 
     Whether the session still lives is asked of the database with the principal.
     """
-    claims = _verified(token)
+    claims = _verified(token, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
     try:
         expires = float(claims["exp"])
         found = AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]))
@@ -72,8 +65,10 @@ def read_access(token: str) -> AccessClaims:
     return found
 
 
-def _verified(token: str) -> dict[str, Any]:
-    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+@lru_cache(maxsize=8192)
+def _verified(token: str, secrets: tuple[str, ...]) -> dict[str, Any]:
+    """What a token says, its signature checked; the same token again need not be checked again."""
+    for secret in secrets:
         try:
             return jwt.decode(
                 token,

@@ -39,10 +39,9 @@ JOIN (SELECT id, row_number() OVER (ORDER BY md5(id::text)) AS n FROM clinics_pa
 WHERE p.id = chosen.id
 """
 
-# One row a visit. Cells of 20 minutes; a long visit takes a pair of them. Patients take turns, so
-# that nobody is in two places at once.
-_VISITS = f"""
-CREATE TEMP TABLE visit AS
+# The cells of the grid that are filled: 20 minutes each; a long visit takes a pair of them.
+_CELLS = f"""
+CREATE TEMP TABLE cell AS
 WITH pairs AS (
     SELECT t.doctor_id, t.clinic_id, t.location_id, l.timezone,
            d.day::date + t.start_time + n * interval '40 minutes' AS wall, random() AS kind
@@ -60,32 +59,47 @@ cells AS (
     FROM pairs p CROSS JOIN generate_series(0, 1) AS half
     WHERE kind >= {LONG_SHARE} AND random() < %(share)s
 ),
-chosen AS (SELECT * FROM cells ORDER BY random() LIMIT %(count)s),
-numbered AS (
-    SELECT c.*, row_number() OVER (PARTITION BY clinic_id ORDER BY starts_at, doctor_id) AS turn,
-           CASE WHEN long THEN 4 ELSE 1 + floor(power(random(), 2) * 3)::int END AS offer,
-           random() AS fate,
-           least(starts_at, now()) - interval '28 days' * power(random(), 2) AS created_at
-    FROM chosen c
-)
-SELECT n.doctor_id, n.clinic_id, n.location_id, n.timezone, n.starts_at, n.created_at,
-       n.starts_at + make_interval(mins => s.duration_minutes) AS ends_at,
-       n.starts_at + make_interval(mins => s.duration_minutes + s.buffer_after_minutes) AS free_at,
-       s.id AS service_id, s.modes[1] AS type, p.id AS patient_id,
-       uuidv7(n.created_at - clock_timestamp()) AS id,
-       CASE WHEN n.starts_at + make_interval(mins => s.duration_minutes) <= now() THEN
+chosen AS (SELECT * FROM cells ORDER BY random() LIMIT %(count)s)
+SELECT c.*,
+       row_number() OVER (PARTITION BY clinic_id ORDER BY starts_at, doctor_id)
+           * 1597 %% %(each)s AS turn,
+       CASE WHEN long THEN 4 ELSE 1 + floor(power(random(), 2) * 3)::int END AS offer,
+       random() AS fate,
+       least(starts_at, now()) - interval '28 days' * power(random(), 2) AS created_at
+FROM chosen c
+"""
+
+_OFFERS = """
+CREATE TEMP TABLE offer AS
+SELECT clinic_id, id, duration_minutes AS minutes, buffer_after_minutes AS after, modes[1] AS type,
+       row_number() OVER (PARTITION BY clinic_id
+           ORDER BY duration_minutes > 20, duration_minutes DESC, name)::int AS number
+FROM clinics_service
+"""
+
+_TURNS = """
+CREATE TEMP TABLE turn AS
+SELECT clinic_id, row_number() OVER (PARTITION BY clinic_id ORDER BY id) - 1 AS number, id
+FROM clinics_patient
+"""
+
+# One row a visit. Patients take turns, so that nobody is in two places at once.
+_VISITS = """
+CREATE TEMP TABLE visit AS
+SELECT c.doctor_id, c.clinic_id, c.location_id, c.timezone, c.starts_at, c.created_at,
+       c.starts_at + make_interval(mins => o.minutes) AS ends_at,
+       c.starts_at + make_interval(mins => o.minutes + o.after) AS free_at,
+       o.id AS service_id, o.type, t.id AS patient_id,
+       uuidv7(c.created_at - clock_timestamp()) AS id,
+       CASE WHEN c.starts_at + make_interval(mins => o.minutes) <= now() THEN
                 CASE WHEN fate < 0.86 THEN 'COMPLETED' WHEN fate < 0.93 THEN 'NO_SHOW'
                      ELSE 'CANCELLED' END
             ELSE CASE WHEN fate < 0.68 THEN 'SCHEDULED' WHEN fate < 0.92 THEN 'CONFIRMED'
                       WHEN fate < 0.94 THEN 'PENDING' ELSE 'CANCELLED' END
        END AS status
-FROM numbered n
-JOIN (SELECT clinic_id, id, duration_minutes, buffer_after_minutes, modes,
-             row_number() OVER (PARTITION BY clinic_id
-                 ORDER BY duration_minutes > 20, duration_minutes DESC, name) AS offer
-      FROM clinics_service) s ON s.clinic_id = n.clinic_id AND s.offer = n.offer
-JOIN (SELECT id, clinic_id, row_number() OVER (PARTITION BY clinic_id ORDER BY id) - 1 AS turn
-      FROM clinics_patient) p ON p.clinic_id = n.clinic_id AND p.turn = n.turn * 1597 %% %(each)s
+FROM cell c
+JOIN offer o ON o.clinic_id = c.clinic_id AND o.number = c.offer
+JOIN turn t ON t.clinic_id = c.clinic_id AND t.number = c.turn
 """
 
 _APPOINTMENTS = """
@@ -210,7 +224,10 @@ def fill(url: str, shape: Shape, say: Callable[[str], None]) -> None:
         "partitions": _PARTITIONED,
         "patients": _PATIENTS,
         "accounts": _ACCOUNTS,
-        "visits drawn": _VISITS,
+        "filled cells": _CELLS,
+        "services on offer": _OFFERS,
+        "patients' turns": _TURNS,
+        "visits": _VISITS,
         "appointments": _APPOINTMENTS,
         "claims": _CLAIMS,
         "leave": _LEAVE,
@@ -224,13 +241,10 @@ def fill(url: str, shape: Shape, say: Callable[[str], None]) -> None:
         owner.execute("SET work_mem = '256MB'")
         owner.execute("SELECT setseed(0.42)")
         for what, statement in steps.items():
-            if what == "visits drawn":
-                # Nothing is known of the drawn rows: a nested loop over them would never end.
-                owner.execute("ANALYZE clinics_patient")
-                owner.execute("SET enable_nestloop = off")
+            if what == "visits":
+                owner.execute("ANALYZE cell, offer, turn")  # temporary: nobody else does
             say(f"{what} ({max(0, owner.execute(statement, values).rowcount):,})")
         owner.execute("SET session_replication_role = origin")
-        owner.execute("RESET enable_nestloop")
         owner.execute("ANALYZE")
         for what, question in _FAULTS.items():
             row = owner.execute(question).fetchone()

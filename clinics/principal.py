@@ -1,8 +1,6 @@
 """Who is asking, and what they may do: read once a request, in one statement, with their scope."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -132,13 +130,23 @@ def principal_open(user_id: UUID, session_id: UUID | None, *, write: bool) -> Pr
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT is_superuser, locale, timezone, doctor_id, roles::text, permissions::text,"
-            " charts::text FROM clinics_open_scope(%s, %s, %s, %s)",
+            "SELECT is_superuser, locale, timezone, doctor_id, grants::text, charts::text"
+            " FROM clinics_open_scope(%s, %s, %s, %s)",
             [user_id, session_id, clock.now(), write],
         )
         row = cursor.fetchone()
     if row is None:
         return None
+    roles: dict[UUID, frozenset[str]] = {}
+    held: dict[UUID, frozenset[str]] = {}
+    charts: dict[UUID, frozenset[UUID]] = {}
+    for clinic, role, codenames in orjson.loads(row[4] or "[]"):
+        at = UUID(clinic)
+        roles[at] = roles.get(at, _NOTHING) | {role}
+        held[at] = held.get(at, _NOTHING).union(codenames or ())
+    for clinic, patient in orjson.loads(row[5] or "[]"):
+        at = UUID(clinic)
+        charts[at] = charts.get(at, _NOBODY) | {UUID(patient)}
     principal = Principal(
         user_id=user_id,
         session_id=session_id,
@@ -146,19 +154,9 @@ def principal_open(user_id: UUID, session_id: UUID | None, *, write: bool) -> Pr
         locale=row[1],
         timezone=row[2],
         doctor_id=row[3],
-        roles=_by_clinic(row[4]),
-        held=_by_clinic(row[5]),
-        charts={
-            clinic: frozenset(UUID(patient) for patient in patients)
-            for clinic, patients in _by_clinic(row[6]).items()
-        },
+        roles=roles,
+        held=held,
+        charts=charts,
     )
     tenancy.assume(tenancy.SYSTEM if principal.is_super_admin else principal.clinics)
     return principal
-
-
-def _by_clinic(raw: str | None) -> dict[UUID, Any]:
-    if raw is None:
-        return {}
-    loaded: dict[str, Iterable[str]] = orjson.loads(raw)
-    return {UUID(clinic): frozenset(values) for clinic, values in loaded.items()}

@@ -23,6 +23,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path("^api/redoc/?$", docs.Redoc.as_view(), name="redoc"),
     re_path("^health/?$", views.alive, name="health"),
     re_path("^health/detailed/?$", views.detailed, name="health-detailed"),
+    # Our own page with DEBUG too, whose own would need inline styles.
+    re_path("", views.not_found, name="not-found"),
 ]
 
 handler400 = views.bad_request

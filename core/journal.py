@@ -94,7 +94,8 @@ def record_many(acts: Iterable[Act], *, along: Insert | None = None) -> None:
             )
     if not rows:
         return
-    parts, params = [], []
+    parts: list[str] = []
+    params: list[Any] = []
     if along is not None:
         parts.append(f"{along.name} AS ({along.sql})")
         params += along.params

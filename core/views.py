@@ -8,6 +8,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from core import context, health
@@ -64,6 +65,7 @@ def broken(request: HttpRequest) -> HttpResponse:
     return error_page(request, KairosError(ErrorCode.SERVICE_UNAVAILABLE, status=500))
 
 
+@csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None, **_kw: Any) -> HttpResponse:
     return error_page(request, KairosError(ErrorCode.NOT_FOUND))
 

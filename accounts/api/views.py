@@ -70,7 +70,7 @@ class SignIn(Endpoint):
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
     @action(detail=False, methods=["post"])
     def refresh(self, request: Request) -> Response:
-        """Exchange a refresh token for a new pair, once; used again it ends the device's session."""
+        """Exchange a refresh token for a new pair, once; one used again ends the session."""
         fields = checked_body(request, RefreshSerializer)
         outcome = session_refresh(refresh=fields["refresh"])
         if outcome.pair is None:

@@ -94,8 +94,8 @@ def session_refresh(*, refresh: str) -> Outcome:
     now = clock.now()
     secret = secrets.token_urlsafe(32)
     offered = RefreshSession.hash_token(old)
-    # No join here: Django would move it, and the comparison with it, into a subquery, which a writer
-    # who has waited for the row's lock does not evaluate anew. All of several would win.
+    # No join here: Django would move it, and the comparison with it, into a subquery, which whoever
+    # has waited for the row's lock does not evaluate anew. All of several would win.
     won = RefreshSession.objects.filter(
         Exists(User.objects.filter(id=OuterRef("user_id"), is_active=True)),
         id=session_id,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from appointments.models import Appointment, AppointmentEvent
+from appointments.models import AppointmentEvent
 from appointments.selectors.appointments import shows_clinical_text
 from clinics.models import Clinic, Doctor, Location, Patient, Service
 from clinics.principal import Principal
@@ -22,12 +22,8 @@ EXPANDABLE: Mapping[str, Any] = {
 }
 
 
-#: The columns of an appointment that answers show; lists read just these, as named tuples.
-COLUMNS = tuple(field.attname for field in Appointment._meta.concrete_fields)
-
-
 def appointment_data(a: Any, reader: Principal) -> dict[str, Any]:
-    """One appointment (or a tuple of its `COLUMNS`) as `reader` may see it.
+    """One appointment (or a plain row of it) as `reader` may see it.
 
     Clinical text only for whom it is.
     """

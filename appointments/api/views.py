@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from accounts.roles import Permission
 from appointments.api import serializers as shape
 from appointments.api.filters import AppointmentFilter
-from appointments.api.shapes import COLUMNS, appointment_data, event_data, expand, expansion
+from appointments.api.shapes import appointment_data, event_data, expand, expansion
 from appointments.models import OPEN, Appointment, Verb
 from appointments.selectors.appointments import (
     appointments_visible_to,
@@ -31,6 +31,7 @@ from core.api.etag import expected_version
 from core.api.filters import refuse_unknown
 from core.api.resources import Resource
 from core.errors import ErrorCode, invalid
+from core.rows import Columns
 
 EXPAND = OpenApiParameter("expand", str, description="Relations to embed, with commas.")
 
@@ -43,6 +44,7 @@ class Appointments(Resource):
     serializer_class = shape.AppointmentSerializer
     filterset_class = AppointmentFilter
     ordering = ("starts_at", "id")
+    columns = Columns(Appointment)
     missing = ErrorCode.APPOINTMENT_NOT_FOUND
     needs = {
         "list": Permission.APPOINTMENT_READ,
@@ -302,7 +304,7 @@ class Appointments(Resource):
                 self._record_listing(found)
             return expand([appointment_data(row, request.auth) for row in found], names)
 
-        return self.page(rows.values_list(*COLUMNS, named=True), request, serialize=serialize)
+        return self.page(rows, request, serialize=serialize)
 
     def _record_listing(self, found: Sequence[Any]) -> None:
         """Whose visits were shown: one event a clinic."""

@@ -10,6 +10,7 @@ from appointments.demo.shapes import IN_PERSON, PHONE, VIDEO
 from appointments.models import Appointment, Source, Verb
 from appointments.models import AppointmentStatus as S
 from appointments.services.bulk import NewVisit, Step
+from clinics.models import Location
 
 _REASONS = (
     "Follow-up",
@@ -155,7 +156,7 @@ def visit_told(plan: Planned, *, now: datetime, reception: UUID | None) -> NewVi
     )
 
 
-def _location(plan: Planned) -> object:
+def _location(plan: Planned) -> Location:
     return plan.clinic.locations[plan.hours.location]
 
 

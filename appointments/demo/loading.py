@@ -26,7 +26,7 @@ _OWN_APPROVED = (15, S.PENDING)
 _CHILD = ((-9, S.COMPLETED), (6, S.SCHEDULED))
 
 
-def demo_load(*, step: Callable[[], None], only_if_empty: bool = False) -> bool:
+def demo_load(*, step: Callable[[], object], only_if_empty: bool = False) -> bool:
     """Load everything in one transaction; False, with nothing done, when it is there already.
 
     A load that is killed leaves nothing behind. Two at once: the second waits, and finds the
@@ -58,7 +58,7 @@ def _account(stage: Stage, slug: str) -> User | None:
     return stage.users[account[0]] if account else None
 
 
-def _charts(stage: Stage, slug: str, now: datetime, step: Callable[[], None]) -> list[Patient]:
+def _charts(stage: Stage, slug: str, now: datetime, step: Callable[[], object]) -> list[Patient]:
     clinic, account = stage.clinics[slug], _account(stage, slug)
     today = now.astimezone(clinic.zone).date()
     charts = patients_drawn(clinic, today=today, account=account)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.hashers import make_password
-from psycopg.types.range import TimestamptzRange
 
 from accounts.models import User
 from accounts.roles import Role
@@ -23,7 +23,7 @@ from appointments.demo.shapes import (
     DoctorSpec,
     HoursSpec,
 )
-from appointments.models import BusyTime, Claim
+from appointments.services.leave import exception_create
 from clinics.models import (
     Clinic,
     Doctor,
@@ -34,12 +34,13 @@ from clinics.models import (
     ScheduleTemplate,
     Service,
 )
+from clinics.principal import Principal
 from clinics.services.changes import create_row
 from clinics.services.clinics import clinic_create
 from clinics.services.memberships import membership_add
-from core import clock, journal
+from core import journal
 
-Progress = Callable[[], None]
+Progress = Callable[[], object]
 
 
 @dataclass(slots=True)
@@ -242,7 +243,7 @@ def _days_off(stage: Stage, now: datetime) -> None:
         clinic = stage.clinics[slug]
         day = _today(clinic, now) + timedelta(days=ahead)
         clinic.closed.append(
-            _exception(clinic, ExceptionKind.CLOSED, day, day, times=times, reason=reason)
+            _exception(stage, clinic, ExceptionKind.CLOSED, day, day, times=times, reason=reason)
         )
     for email, slug, first, last in (
         ("amelia.stone@demo.kairos", MAIN, 9, 11),
@@ -252,6 +253,7 @@ def _days_off(stage: Stage, now: datetime) -> None:
         clinic, employed = stage.clinics[slug], by_email[email]
         today = _today(clinic, now)
         leave = _exception(
+            stage,
             clinic,
             ExceptionKind.LEAVE,
             today + timedelta(days=first),
@@ -260,7 +262,6 @@ def _days_off(stage: Stage, now: datetime) -> None:
             reason="Annual leave",
         )
         employed.away.append(leave)
-        _leave_claim(clinic, leave)
     wren = by_email["tobias.wren@demo.kairos"]
     late = _today(stage.clinics[MAIN], now) + timedelta(days=5)
     _special(stage, wren, late, (time(12), time(20)), "Late opening")
@@ -281,6 +282,7 @@ def _special(
 ) -> None:
     hours = employed.spec.hours[0]
     exception = _exception(
+        stage,
         stage.clinics[hours.clinic],
         ExceptionKind.HOURS,
         day,
@@ -295,6 +297,7 @@ def _special(
 
 
 def _exception(
+    stage: Stage,
     clinic: OpenClinic,
     kind: ExceptionKind,
     first: date,
@@ -306,8 +309,7 @@ def _exception(
     times: tuple[time | None, time | None] = (None, None),
     hours: HoursSpec | None = None,
 ) -> ScheduleException:
-    fields = {
-        "clinic": clinic.row,
+    fields: dict[str, Any] = {
         "doctor": doctor,
         "location": location,
         "kind": kind.value,
@@ -319,21 +321,12 @@ def _exception(
     }
     if hours is not None:
         fields |= {"slot_minutes": hours.slot_minutes, "modes": list(hours.modes)}
-    return create_row(ScheduleException, fields, action="exception.created")
-
-
-def _leave_claim(clinic: OpenClinic, leave: ScheduleException) -> None:
-    """Leave takes every lane of every clinic, as long as it is not over."""
-    start = datetime.combine(leave.start_date, time(0), clinic.zone)
-    end = datetime.combine(leave.end_date + timedelta(days=1), time(0), clinic.zone)
-    if end <= clock.now():
-        return
-    BusyTime.objects.create(
-        clinic=clinic.row,
-        doctor_id=leave.doctor_id,
-        period=TimestamptzRange(start, end),
-        visit=TimestamptzRange(start, end),
-        kind=Claim.BLOCKED,
-        exception=leave,
-        reason=leave.reason,
+    administrator = Principal(
+        user_id=stage.users[ADMINISTRATOR].id,
+        session_id=None,
+        is_super_admin=True,
+        locale="en",
+        timezone="UTC",
+        doctor_id=None,
     )
+    return exception_create(by=administrator, clinic=clinic.row, **fields)

@@ -70,8 +70,6 @@ class ChunkWriter:
             charts = self._charts(fresh)
             sorted_rows = self._sort(fresh, charts, refused)
             visits, lines = self._visits(sorted_rows, refused, now)
-            # A chart is made only for a visit that can be had: a refusal leaves nothing behind.
-            made = self._patients_made(visits, charts)
             for one in appointments_insert(
                 clinic_id=clinic.id,
                 visits=visits,
@@ -81,6 +79,7 @@ class ChunkWriter:
             ):
                 draft = lines[one.visit.external_id]
                 refused.append(_refused(draft, Refused(one.code.value, str(one.code.label))))
+            made = self._patients_made(fresh, charts, {row.line for row in refused})
         return ChunkResult(
             accepted=len(fresh) - len(refused),
             known=len(drafts) - len(fresh),
@@ -89,7 +88,7 @@ class ChunkWriter:
         )
 
     def _unknown(self, drafts: Sequence[VisitDraft]) -> list[VisitDraft]:
-        first = {}
+        first: dict[str, VisitDraft] = {}
         for draft in drafts:
             first.setdefault(draft.external_id, draft)
         known = set(
@@ -104,34 +103,28 @@ class ChunkWriter:
     def _charts(self, drafts: Sequence[VisitDraft]) -> dict[str, Patient]:
         """The charts of the drafts' patients by outside id; new ones are not saved yet.
 
-        Of a patient who is new the first row decides. A record number that another chart has
-        makes no chart.
+        A record number that another chart has makes no chart.
         """
         clinic = self.target.clinic
-        wanted = {draft.patient.external_id: draft.patient for draft in reversed(drafts)}
+        wanted = list({draft.patient.external_id for draft in drafts})
         charts = {
             str(chart.external_id): chart
-            for chart in Patient.objects.filter(clinic=clinic, external_id__in=list(wanted)).only(
+            for chart in Patient.objects.filter(clinic=clinic, external_id__in=wanted).only(
                 "id", "external_id"
             )
         }
-        new = [patient for key, patient in wanted.items() if key not in charts]
+        new = [draft.patient for draft in drafts if draft.patient.external_id not in charts]
         taken = set(
             Patient.objects.filter(
-                clinic=clinic, mrn__in=[patient.mrn for patient in new]
+                clinic=clinic, mrn__in=list({patient.mrn for patient in new})
             ).values_list("mrn", flat=True)
         )
-        for patient in reversed(new):
-            if patient.mrn in taken:
-                continue
-            taken.add(patient.mrn)
-            charts[patient.external_id] = Patient(
-                clinic=clinic,
-                external_id=patient.external_id,
-                mrn=patient.mrn,
-                birth_date=patient.birth_date,
-                **patient.fields,
-            )
+        for patient in new:
+            if patient.external_id not in charts and patient.mrn not in taken:
+                taken.add(patient.mrn)
+                charts[patient.external_id] = Patient(
+                    clinic=clinic, external_id=patient.external_id, mrn=patient.mrn
+                )
         return charts
 
     def _sort(
@@ -143,10 +136,9 @@ class ChunkWriter:
         found = []
         for draft in drafts:
             try:
-                found.append(_Sorted(draft, self._doctors(draft), _chart(draft, charts)))
                 if draft.service and draft.service not in self.target.services:
-                    found.pop()
                     raise Refused(Refusal.UNKNOWN_SERVICE, f"no service {draft.service!r}")
+                found.append(_Sorted(draft, self._doctors(draft), _chart(draft, charts)))
             except Refused as refusal:
                 refused.append(_refused(draft, refusal))
         return found
@@ -235,10 +227,30 @@ class ChunkWriter:
             external_id=draft.external_id,
         )
 
-    def _patients_made(self, visits: Sequence[NewVisit], charts: dict[str, Patient]) -> int:
-        needed = {visit.appointment.patient_id for visit in visits}
-        new = [chart for chart in charts.values() if chart._state.adding and chart.id in needed]
-        patients_insert(clinic_id=self.target.clinic.id, patients=new, action="patients.imported")
+    def _patients_made(
+        self, drafts: Sequence[VisitDraft], charts: dict[str, Patient], refused: set[int]
+    ) -> int:
+        """Write the new charts, each as the first accepted row of its patient has it.
+
+        After the visits (foreign keys are checked at the end), because a refused row leaves nothing
+        behind, and what it said must not depend on where a chunk ended.
+        """
+        new: dict[str, Patient] = {}
+        for draft in drafts:
+            patient = draft.patient
+            chart = charts.get(patient.external_id)
+            if draft.line in refused or chart is None or not chart._state.adding:
+                continue
+            if patient.external_id not in new:
+                new[patient.external_id] = chart
+                chart.birth_date = patient.birth_date
+                for name, value in patient.fields.items():
+                    setattr(chart, name, value)
+        patients_insert(
+            clinic_id=self.target.clinic.id,
+            patients=list(new.values()),
+            action="patients.imported",
+        )
         return len(new)
 
 

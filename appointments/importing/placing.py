@@ -32,7 +32,8 @@ from django.db import connection
 from appointments.importing.mapping import SpreadPart
 from appointments.importing.refusals import Refusal, Refused
 
-Interval = tuple[datetime, datetime]
+# Moments are whole seconds since the epoch in here: a chunk compares tens of thousands of them.
+Interval = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,33 +75,33 @@ class SlotGrid:
         # Bounded, because a file may have its days in any order.
         self._of_day = lru_cache(maxsize=512)(self._starts)
         self.bounds = lru_cache(maxsize=512)(self._bounds)
-        self._step = timedelta(minutes=spread.slot_minutes)
+        self._step = spread.slot_minutes * 60
 
-    def starts(self, day: date) -> tuple[datetime, ...]:
-        """Starts in UTC; those that the day does not have are left out."""
+    def starts(self, day: date) -> tuple[int, ...]:
+        """When they start; those that the day does not have are left out."""
         return self._of_day(day)
 
-    def touched(self, day: date, start: datetime, end: datetime) -> list[datetime]:
+    def touched(self, day: date, start: int, end: int) -> list[int]:
         """The slots of the day that a visit from `start` to `end` leaves no room in."""
         slots = self.starts(day)
         if start in slots and end - start <= self._step:
             return [start]
         return [at for at in slots if at < end and at + self._step > start]
 
-    def _bounds(self, day: date) -> Interval:
+    def _bounds(self, day: date) -> tuple[datetime, datetime]:
         """The local day, midnight to midnight, in UTC."""
         return (
             datetime.combine(day, time(0), self.zone).astimezone(UTC),
             datetime.combine(day + timedelta(days=1), time(0), self.zone).astimezone(UTC),
         )
 
-    def _starts(self, day: date) -> tuple[datetime, ...]:
+    def _starts(self, day: date) -> tuple[int, ...]:
         found = []
         for at in self._times:
             local = datetime.combine(day, at, self.zone)
             instant = local.astimezone(UTC)
             if instant.astimezone(self.zone).time() == at:
-                found.append(instant)
+                found.append(int(instant.timestamp()))
         return tuple(found)
 
 
@@ -129,7 +130,7 @@ class _DoctorsDay:
     """How many visits a doctor has on a day, and which slots they take."""
 
     visits: int = 0
-    taken: set[datetime] = field(default_factory=set)
+    taken: set[int] = field(default_factory=set)
 
 
 class Occupied:
@@ -140,26 +141,24 @@ class Occupied:
         self._doctors: dict[tuple[UUID, date], _DoctorsDay] = defaultdict(_DoctorsDay)
         self._patients: dict[tuple[UUID, date], list[Interval]] = defaultdict(list)
 
-    def add_doctors(self, doctor: UUID, day: date, start: datetime, end: datetime) -> None:
+    def add_doctors(self, doctor: UUID, day: date, start: int, end: int) -> None:
         """The doctor is occupied then: every slot that it touches is taken."""
         theirs = self._doctors[doctor, day]
         theirs.visits += 1
         theirs.taken.update(self.grid.touched(day, start, end))
 
-    def add_patients(self, patient: UUID, day: date, start: datetime, end: datetime) -> None:
+    def add_patients(self, patient: UUID, day: date, start: int, end: int) -> None:
         """The patient has a visit then."""
         self._patients[patient, day].append((start, end))
 
     def place(self, wanted: Wanted) -> Place:
         """Find the place by the rule above, and take it. Raises Refused (DAY_FULL)."""
-        length = timedelta(minutes=wanted.minutes)
+        length = wanted.minutes * 60
         own = self._patients[wanted.patient, wanted.day]
         slots = self.grid.starts(wanted.day)
         if wanted.after is not None and wanted.after > self.grid.bounds(wanted.day)[0]:
-            slots = (
-                *(at for at in slots if at >= wanted.after),
-                *(at for at in slots if at < wanted.after),
-            )
+            after = wanted.after.timestamp()
+            slots = (*(at for at in slots if at >= after), *(at for at in slots if at < after))
         days = [(doctor, self._doctors[doctor, wanted.day]) for doctor in wanted.doctors]
         # `sort` keeps the order of preference among equals.
         days.sort(key=lambda pair: pair[1].visits)
@@ -169,17 +168,18 @@ class Occupied:
                     theirs.visits += 1
                     theirs.taken.add(at)
                     own.append((at, at + length))
-                    return Place(doctor, at)
+                    return Place(doctor, datetime.fromtimestamp(at, UTC))
         raise Refused(Refusal.DAY_FULL, f"no free slot left on {wanted.day}")
 
 
-def _is_free(taken: list[Interval], start: datetime, end: datetime) -> bool:
+def _is_free(taken: list[Interval], start: int, end: int) -> bool:
     return all(until <= start or since >= end for since, until in taken)
 
 
 # A visit may begin before midnight and last into the day: at most twelve hours.
 _OF_DOCTORS = """
-    SELECT w.place, a.starts_at, a.ends_at
+    SELECT w.place, floor(extract(epoch FROM a.starts_at))::bigint,
+           ceil(extract(epoch FROM a.ends_at))::bigint
     FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
         AS w(doctor_id, since, until, place)
     JOIN appointments_appointment a
@@ -187,7 +187,9 @@ _OF_DOCTORS = """
      AND a.starts_at >= w.since - interval '12 hours' AND a.starts_at < w.until
      AND a.ends_at > w.since
     UNION ALL
-    SELECT w.place, lower(b.period), upper(b.period)
+    -- A claim without an appointment: a hold, or a leave, which may have no end.
+    SELECT w.place, floor(extract(epoch FROM greatest(lower(b.period), w.since)))::bigint,
+           ceil(extract(epoch FROM least(upper(b.period), w.until)))::bigint
     FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
         AS w(doctor_id, since, until, place)
     JOIN appointments_busytime b
@@ -195,7 +197,8 @@ _OF_DOCTORS = """
     WHERE w.until > %s AND b.appointment_id IS NULL
 """
 _OF_PATIENTS = """
-    SELECT w.place, a.starts_at, a.ends_at
+    SELECT w.place, floor(extract(epoch FROM a.starts_at))::bigint,
+           ceil(extract(epoch FROM a.ends_at))::bigint
     FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
         AS w(patient_id, since, until, place)
     JOIN appointments_appointment a

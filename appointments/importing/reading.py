@@ -167,13 +167,20 @@ class CSVSource:
             whole += following
             if following.count('"') % 2:
                 record = self._parsed(whole, line)
-                if record.fault is None:
+                if record.fault is None and not any(self._is_whole(inner) for inner in more):
                     return record
                 break
         # The lines after it may be sound rows: give them back.
         self._pushed.extendleft(reversed(more))
         self._line = line
         return Record(line, fault=Refusal.UNCLOSED_QUOTE, words="a quotation mark is not closed")
+
+    def _is_whole(self, text: str) -> bool:
+        """Whether a line inside a quoted cell is a row by itself: a quote by accident."""
+        try:
+            return len(next(csv.reader([text], delimiter=self.delimiter))) == len(self.columns)
+        except (csv.Error, StopIteration):
+            return False
 
     def _parsed(self, text: str, line: int) -> Record:
         if "\0" in text:

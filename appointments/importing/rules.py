@@ -199,7 +199,10 @@ class RowRules:
             text = row[rule.from_age].strip()
             if not re.fullmatch(r"-?[0-9]{1,4}", text) or not 0 <= int(text) <= rule.maximum:
                 raise Refused(Refusal.BAD_AGE, f"an age of {text[:20]!r}")
-            return date(_date(rule.at, row).year - int(text), 1, 1)
+            at = _date(rule.at, row)
+            if not _EARLIEST <= at <= self.today + _LATEST_AHEAD:
+                raise Refused(Refusal.BAD_DATE, f"an age on {at}")
+            return date(at.year - int(text), 1, 1)
         if not row[rule.column].strip():
             return None
         born = _date(rule, row)

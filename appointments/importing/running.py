@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import DatabaseError, connection
 
 from appointments.importing.chunks import ChunkResult, ChunkWriter, RefusedRow
 from appointments.importing.mapping import Mapping
@@ -24,7 +24,8 @@ from appointments.importing.target import Target
 from core import clock
 
 _TRIES = 4
-_BUSY = {"55P03", "40P01"}  # a lock not had in time, a deadlock
+# A lock not had in time, a deadlock, or somebody made the same patient a moment earlier.
+_BUSY = {"55P03", "40P01", "23505"}
 _LOCK_WAIT_SECONDS = 3.0
 
 
@@ -53,7 +54,7 @@ def import_run(
     target: Target,
     report: RefusalReport,
     chunk_rows: int,
-    progress: Callable[[int], None],
+    progress: Callable[[int], object],
 ) -> Summary:
     """Import every row of an open file; `progress` is given the bytes of it read so far.
 
@@ -119,7 +120,7 @@ def _write(writer: ChunkWriter, drafts: list[VisitDraft], server: int) -> ChunkR
             if _server() != server:
                 raise ImportStopped("the connection was lost, and the lock with it; run it again")
             return writer.write(drafts, now=clock.now())
-        except OperationalError as error:
+        except DatabaseError as error:
             state = getattr(error.__cause__, "sqlstate", None)
             if state not in _BUSY or attempt == _TRIES:
                 raise ImportStopped(

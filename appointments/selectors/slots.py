@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import connection
 
 from core import clock
+from core.rows import load_instants_fast
 
 MAX_DAYS = 62
 _STEP = timedelta(days=14)
@@ -47,9 +48,8 @@ def workplaces(doctors: Sequence[UUID], clinic: UUID | None) -> list[Workplace]:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT c.id, c.timezone, c.public_slots"
-            " FROM clinics_of_doctors(%s::uuid[]) w JOIN clinics_clinic c ON c.id = w.clinic_id"
-            " WHERE c.id = COALESCE(%s::uuid, c.id) ORDER BY c.id",
+            "SELECT DISTINCT clinic_id, timezone, public_slots FROM clinics_of_doctors(%s::uuid[])"
+            " WHERE clinic_id = COALESCE(%s::uuid, clinic_id) ORDER BY clinic_id",
             [list(doctors), clinic],
         )
         return [Workplace(*row) for row in cursor.fetchall()]
@@ -95,6 +95,7 @@ def slots_find(
     times that are not free come too, each with its reason.
     """
     with connection.cursor() as cursor:
+        load_instants_fast(cursor)
         cursor.execute(
             "SELECT doctor_id, clinic_id, location_id, starts_at, ends_at, timezone, remaining,"
             " reason FROM appointments_slots(%s::uuid[], %s::uuid[], %s::uuid, %s::uuid,"

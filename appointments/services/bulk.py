@@ -201,23 +201,28 @@ _CLAIM = """
     ON CONFLICT DO NOTHING
     RETURNING appointment_id
 """
-# Why a claim failed, as far as this scope can see: another clinic's claim is just "taken".
+# Why a claim failed, in the order in which a booking looks, and as far as this scope can see:
+# another clinic's claim is just "taken".
 _WHY = """
     SELECT CASE
         WHEN EXISTS (SELECT FROM appointments_busytime b
-                     WHERE b.patient_id = r.patient_id AND b.visit && r.visit)
-            THEN 'PATIENT_CONFLICT'
-        WHEN EXISTS (SELECT FROM appointments_busytime b
                      WHERE b.doctor_id = r.doctor_id AND b.period && r.period AND b.lane IS NULL)
             THEN 'DOCTOR_ON_LEAVE'
+        WHEN r.capacity <= (SELECT count(DISTINCT b.lane) FROM appointments_busytime b
+                            WHERE b.doctor_id = r.doctor_id AND b.period && r.period
+                              AND b.lane < r.capacity)
+            THEN 'SCHEDULING_CONFLICT'
         WHEN EXISTS (SELECT FROM appointments_busytime b
                      WHERE b.room_id = r.room_id AND b.doctor_id <> r.doctor_id
                        AND b.period && r.period)
             THEN 'ROOM_CONFLICT'
+        WHEN EXISTS (SELECT FROM appointments_busytime b
+                     WHERE b.patient_id = r.patient_id AND b.visit && r.visit)
+            THEN 'PATIENT_CONFLICT'
         ELSE 'SCHEDULING_CONFLICT' END
     FROM unnest(%(doctors)s::uuid[], %(rooms)s::uuid[], %(patients)s::uuid[],
-                %(periods)s::tstzrange[], %(visits)s::tstzrange[]) WITH ORDINALITY
-        AS r(doctor_id, room_id, patient_id, period, visit, place)
+                %(periods)s::tstzrange[], %(visits)s::tstzrange[], %(capacities)s::int[])
+        WITH ORDINALITY AS r(doctor_id, room_id, patient_id, period, visit, capacity, place)
     ORDER BY r.place
 """
 
@@ -276,6 +281,7 @@ def _columns(visits: Sequence[NewVisit]) -> dict[str, Any]:
         "services": [row.service_id for row in rows],
         "locations": [row.location_id for row in rows],
         "appointments": [row.id for row in rows],
+        "capacities": [visit.capacity for visit in visits],
         "visits": [_range(row.starts_at, row.ends_at) for row in rows],
         "periods": [
             _range(

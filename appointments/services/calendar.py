@@ -192,28 +192,10 @@ def claim_insert(
 
 
 def claim_swap(appointment: UUID, visit: Visit, *, lane: int) -> None:
-    """Exchange an appointment's claim for another in one statement: the old time is given up only
-    if the new one was won. Raises as `claim_insert`."""
-    with _conflicts_named(), connection.cursor() as cursor:
-        _execute(
-            cursor,
-            "UPDATE appointments_busytime SET doctor_id = %s, lane = %s, room_id = %s, period = %s,"
-            " visit = %s, service_id = %s, location_id = %s, patient_id = %s"
-            " WHERE appointment_id = %s",
-            [
-                visit.doctor,
-                lane,
-                visit.room,
-                visit.period,
-                visit.visit,
-                visit.service,
-                visit.location,
-                visit.patient,
-                appointment,
-            ],
-        )
-        if cursor.rowcount == 0:  # pruned: the visit lay in the past
-            claim_insert(visit, lane=lane, kind=Claim.BOOKED, appointment=appointment)
+    """Exchange an appointment's claim for another: the old time is given up only if the new one was
+    won, since both happen in one transaction. Raises as `claim_insert`."""
+    claim_release(appointment)
+    claim_insert(visit, lane=lane, kind=Claim.BOOKED, appointment=appointment)
 
 
 def claim_use(hold: UUID, visit: Visit, appointment: UUID) -> None:

@@ -163,9 +163,9 @@ BEGIN
                 LEFT JOIN appointments_busytime b
                   ON b.doctor_id = w.doctor_id
                  AND b.period && tstzrange(w.opens - v_before, w.closes + v_after)
-                 AND (b.lane IS NULL OR b.lane = l.number)
+                 AND (b.kind = 'BLOCKED' OR b.lane = l.number)
                  AND (b.kind <> 'HELD' OR b.expires_at > p_now)
-                 AND b.appointment_id IS DISTINCT FROM p_moving
+                 AND (p_moving IS NULL OR b.appointment_id IS DISTINCT FROM p_moving)
                  AND (p_hold IS NULL OR b.id <> p_hold)
                 GROUP BY l.number
             ) of_lane
@@ -263,14 +263,19 @@ BEGIN
           AND b.kind = 'HELD' AND b.expires_at <= p_now AND b.id IS DISTINCT FROM p_hold;
     END IF;
     IF p_override THEN
-        IF EXISTS (SELECT FROM appointments_busytime b WHERE b.doctor_id = p_doctor
-                   AND b.period && p_period AND b.lane IS NULL) THEN
-            RETURN QUERY SELECT NULL::integer, 'DOCTOR_ON_LEAVE'::text, false;
+        -- Into leave nobody is booked; another clinic learns only that the time is taken.
+        RETURN QUERY
+        SELECT NULL::integer, CASE WHEN b.clinic_id = ANY (p_clinics) THEN 'DOCTOR_ON_LEAVE'
+                                   ELSE 'SCHEDULING_CONFLICT' END, false
+        FROM appointments_busytime b
+        WHERE b.doctor_id = p_doctor AND b.period && p_period AND b.kind = 'BLOCKED'
+        LIMIT 1;
+        IF FOUND THEN
             RETURN;
         END IF;
         taken := ARRAY(SELECT b.lane FROM appointments_busytime b
                        WHERE b.doctor_id = p_doctor AND b.period && p_period
-                         AND b.appointment_id IS DISTINCT FROM p_moving
+                         AND (p_moving IS NULL OR b.appointment_id IS DISTINCT FROM p_moving)
                          AND b.id IS DISTINCT FROM p_hold);
         RETURN QUERY
         SELECT min(n)::integer, NULL::text, false
@@ -301,14 +306,16 @@ SET search_path = public, pg_temp AS $$
 BEGIN
     UPDATE appointments_busytime b
     SET kind = 'BLOCKED', appointment_id = NULL, patient_id = NULL, room_id = NULL, exception_id = e.id
-    FROM clinics_scheduleexception e, clinics_clinic c
+    FROM clinics_scheduleexception e
+    JOIN clinics_clinic c ON c.id = e.clinic_id
+    LEFT JOIN clinics_location l ON l.id = e.location_id
     WHERE b.appointment_id = p_appointment AND e.doctor_id = b.doctor_id AND e.kind = 'LEAVE'
-      AND c.id = e.clinic_id
-      AND (lower(b.visit) AT TIME ZONE c.timezone)::date BETWEEN e.start_date AND e.end_date
+      AND (lower(b.visit) AT TIME ZONE COALESCE(l.timezone, c.timezone))::date BETWEEN e.start_date AND e.end_date
       AND (e.start_time IS NULL
-           OR ((lower(b.visit) AT TIME ZONE c.timezone)::time >= e.start_time
+           OR ((lower(b.visit) AT TIME ZONE COALESCE(l.timezone, c.timezone))::time >= e.start_time
                AND (e.end_time = '00:00'
-                    OR (upper(b.visit) AT TIME ZONE c.timezone)::time <= e.end_time)));
+                    OR (upper(b.visit) AT TIME ZONE COALESCE(l.timezone, c.timezone))::time
+                        <= e.end_time)));
     DELETE FROM appointments_busytime b WHERE b.appointment_id = p_appointment;
 END
 $$;

@@ -44,7 +44,7 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class _Csrf(CsrfViewMiddleware):
-    def _reject(self, request: Any, reason: str) -> str:  # type: ignore[override]
+    def _reject(self, request: Any, reason: str) -> str:
         return reason
 
 
@@ -59,7 +59,7 @@ class PageSessionAuthentication(BaseAuthentication):
         if not user.is_authenticated:
             return None
         if request.method not in _SAFE:
-            check = _Csrf(lambda _: None)  # type: ignore[arg-type,return-value]
+            check = _Csrf(lambda _: None)  # type: ignore[arg-type]
             check.process_request(request._request)
             reason = check.process_view(request._request, None, (), {})  # type: ignore[arg-type]
             if reason:

@@ -1,10 +1,11 @@
 """Doctors, and patients' charts."""
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User, validate_phone
@@ -25,7 +26,7 @@ class Profession(models.TextChoices):
     DIETITIAN = "DIETITIAN", _("Dietitian")
 
 
-def _words(label: str | Promise) -> ArrayField:
+def _words(label: Any) -> ArrayField:
     return ArrayField(models.CharField(max_length=80), verbose_name=label, default=list, blank=True)
 
 

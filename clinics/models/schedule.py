@@ -175,7 +175,7 @@ class ScheduleTemplate(Entity):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_weekday_display()} {self.start_time:%H:%M}–{self.end_time:%H:%M}"
+        return f"{self.get_weekday_display()} {self.start_time:%H:%M} to {self.end_time:%H:%M}"
 
 
 class ExceptionKind(models.TextChoices):
@@ -247,4 +247,4 @@ class ScheduleException(Entity):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.start_date} – {self.end_date}"
+        return f"{self.get_kind_display()} {self.start_date} to {self.end_date}"

@@ -28,7 +28,7 @@ CREATE FUNCTION clinics_patient_search(
 ) RETURNS TABLE (id uuid, rank real)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp
-SET pg_trgm.word_similarity_threshold = 0.45 AS $$
+SET pg_trgm.word_similarity_threshold = 0.38 AS $$
 DECLARE
     folded text := clinics_fold(COALESCE(p_text, ''));
 BEGIN
@@ -74,68 +74,53 @@ GRANT SELECT ON auth_permission, accounts_refreshsession, clinics_doctor, clinic
 -- Who the caller is and what they may do, and with it their scope for this transaction: one round
 -- trip a request. No row: no such user, not active, or the device's session has ended. For staff the
 -- scope is the clinics of their roles; for patients the clinics of their charts; for a super admin
--- all. A read need not wait for the disk when it commits (its only write is its own audit event); a
--- write may wait for a lock (3 s) and must then still have its 2 s.
+-- all. `grants` lists [clinic, role, codenames], `charts` lists [clinic, patient]. A read need not
+-- wait for the disk when it commits (its only write is its own audit event); a write may wait for a
+-- lock (3 s) and must then still have its 2 s.
 CREATE FUNCTION clinics_open_scope(p_user uuid, p_session uuid, p_now timestamptz, p_write boolean)
 RETURNS TABLE (
-    is_superuser boolean, locale text, timezone text, doctor_id uuid,
-    roles jsonb, permissions jsonb, charts jsonb
+    is_superuser boolean, locale text, timezone text, doctor_id uuid, grants jsonb, charts jsonb
 )
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    scope text;
+    staff_of text;
+    patient_of text;
 BEGIN
-    SELECT u.is_superuser, u.locale::text, u.timezone::text INTO is_superuser, locale, timezone
-    FROM accounts_user u WHERE u.id = p_user AND u.is_active;
+    SELECT u.is_superuser, u.locale::text, u.timezone::text, d.id
+    INTO is_superuser, locale, timezone, doctor_id
+    FROM accounts_user u
+    LEFT JOIN clinics_doctor d ON d.user_id = u.id AND d.is_active
+    LEFT JOIN accounts_refreshsession s ON s.id = p_session AND s.user_id = u.id
+         AND s.revoked_at IS NULL AND s.expires_at > p_now
+    WHERE u.id = p_user AND u.is_active AND (p_session IS NULL OR s.id IS NOT NULL);
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    IF p_session IS NOT NULL AND NOT EXISTS (
-        SELECT FROM accounts_refreshsession s
-        WHERE s.id = p_session AND s.user_id = p_user AND s.revoked_at IS NULL
-          AND s.expires_at > p_now
-    ) THEN
-        RETURN;
-    END IF;
-    SELECT d.id INTO doctor_id FROM clinics_doctor d WHERE d.user_id = p_user AND d.is_active;
-    SELECT jsonb_object_agg(held.clinic_id, held.roles) INTO roles FROM (
-        SELECT g.clinic_id, jsonb_agg(DISTINCT g.role) AS roles
-        FROM accounts_user_groups ug
-        JOIN accounts_rolegroup g ON g.group_id = ug.group_id
-        JOIN clinics_clinic c ON c.id = g.clinic_id AND c.is_active
-        WHERE ug.user_id = p_user
-        GROUP BY g.clinic_id
-    ) held;
-    SELECT jsonb_object_agg(held.clinic_id, held.codenames) INTO permissions FROM (
-        SELECT o.content_object_id AS clinic_id, jsonb_agg(DISTINCT p.codename) AS codenames
-        FROM accounts_user_groups ug
-        JOIN clinics_clinicgrouppermission o ON o.group_id = ug.group_id
+    SELECT jsonb_agg(jsonb_build_array(g.clinic_id, g.role, held.codenames)),
+           string_agg(g.clinic_id::text, ',')
+    INTO grants, staff_of
+    FROM accounts_user_groups ug
+    JOIN accounts_rolegroup g ON g.group_id = ug.group_id
+    JOIN clinics_clinic c ON c.id = g.clinic_id AND c.is_active
+    CROSS JOIN LATERAL (
+        SELECT array_agg(p.codename) AS codenames
+        FROM clinics_clinicgrouppermission o
         JOIN auth_permission p ON p.id = o.permission_id
-        JOIN clinics_clinic c ON c.id = o.content_object_id AND c.is_active
-        WHERE ug.user_id = p_user
-        GROUP BY o.content_object_id
-    ) held;
-    SELECT jsonb_object_agg(own.clinic_id, own.patients) INTO charts FROM (
-        SELECT chart.clinic_id, jsonb_agg(chart.id) AS patients FROM (
-            SELECT p.clinic_id, p.id FROM clinics_patient p
-            WHERE p.user_id = p_user AND p.is_active AND p.merged_into_id IS NULL
-            UNION
-            SELECT x.clinic_id, x.patient_id FROM clinics_patientproxy x
-            WHERE x.user_id = p_user AND (x.valid_until IS NULL OR x.valid_until >= p_now::date)
-        ) chart
-        JOIN clinics_clinic c ON c.id = chart.clinic_id AND c.is_active
-        GROUP BY chart.clinic_id
-    ) own;
-    IF is_superuser THEN
-        scope := '*';
-    ELSE
-        SELECT COALESCE(string_agg(DISTINCT clinic, ','), '') INTO scope FROM (
-            SELECT jsonb_object_keys(roles) AS clinic WHERE roles IS NOT NULL
-            UNION
-            SELECT jsonb_object_keys(charts) WHERE charts IS NOT NULL
-        ) every;
-    END IF;
-    PERFORM set_config('app.clinics', scope, true);
+        WHERE o.group_id = g.group_id AND o.content_object_id = g.clinic_id
+    ) held
+    WHERE ug.user_id = p_user;
+    SELECT jsonb_agg(jsonb_build_array(own.clinic_id, own.id)), string_agg(own.clinic_id::text, ',')
+    INTO charts, patient_of
+    FROM (
+        SELECT p.clinic_id, p.id FROM clinics_patient p
+        WHERE p.user_id = p_user AND p.is_active AND p.merged_into_id IS NULL
+        UNION ALL
+        SELECT x.clinic_id, x.patient_id FROM clinics_patientproxy x
+        WHERE x.user_id = p_user AND (x.valid_until IS NULL OR x.valid_until >= p_now::date)
+    ) own
+    JOIN clinics_clinic c ON c.id = own.clinic_id AND c.is_active;
+    PERFORM set_config('app.clinics', CASE WHEN is_superuser THEN '*'
+                                           ELSE concat_ws(',', staff_of, patient_of) END, true);
     IF p_write THEN
         PERFORM set_config('statement_timeout', '5000', true);
     ELSE
@@ -149,14 +134,18 @@ REVOKE EXECUTE ON FUNCTION clinics_open_scope(uuid, uuid, timestamptz, boolean) 
 GRANT EXECUTE ON FUNCTION clinics_open_scope(uuid, uuid, timestamptz, boolean) TO kairos_app;
 
 -- In which clinics a doctor works (an active membership that can be booked), for the directory.
-CREATE FUNCTION clinics_of_doctors(p_doctors uuid[]) RETURNS TABLE (doctor_id uuid, clinic_id uuid)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT DISTINCT d.id, m.clinic_id
+CREATE FUNCTION clinics_of_doctors(p_doctors uuid[])
+RETURNS TABLE (doctor_id uuid, clinic_id uuid, timezone text, public_slots boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+    SELECT DISTINCT d.id, c.id, c.timezone::text, c.public_slots
     FROM clinics_doctor d
     JOIN clinics_membership m ON m.user_id = d.user_id AND m.is_active
          AND m.role IN ('DOCTOR', 'THERAPIST', 'COUNSELOR')
     JOIN clinics_clinic c ON c.id = m.clinic_id AND c.is_active
-    WHERE d.id = ANY (p_doctors) AND d.is_active
+    WHERE d.id = ANY (p_doctors) AND d.is_active;
+END
 $$;
 ALTER FUNCTION clinics_of_doctors(uuid[]) OWNER TO kairos_definer;
 REVOKE EXECUTE ON FUNCTION clinics_of_doctors(uuid[]) FROM PUBLIC;

@@ -23,6 +23,7 @@ class KeysetPagination(BasePagination):
 
     The view's `ordering` names its fields, the last of them unique, all ascending or all with a
     leading minus. The cursor holds the last row's values; it is opaque, not secret.
+    A view with `columns` gets plain rows instead of objects (see `core.rows`).
     """
 
     def paginate_queryset(
@@ -39,7 +40,9 @@ class KeysetPagination(BasePagination):
                     queryset.model, self._decode(cursor), descending=ordering[0].startswith("-")
                 )
             )
-        rows = list(queryset.order_by(*ordering)[: limit + 1])
+        wanted = queryset.order_by(*ordering)[: limit + 1]
+        columns = getattr(view, "columns", None)
+        rows = list(wanted) if columns is None else columns.fetch(wanted)
         if len(rows) > limit:
             rows.pop()
             self._next = self._encode(rows[-1])

@@ -13,12 +13,14 @@ from core.api.pagination import KeysetPagination
 from core.api.views import Endpoint
 from core.errors import ErrorCode, KairosError
 from core.models import Entity
+from core.rows import Columns
 
 
 class Resource(Endpoint):
     """An endpoint over one kind of entity. `ordering` is the stable order of its list."""
 
     ordering: ClassVar[tuple[str, ...]] = ("id",)
+    columns: ClassVar[Columns | None] = None
     filter_backends = [StrictFilterBackend]
     pagination_class = KeysetPagination
     missing: ClassVar[ErrorCode] = ErrorCode.NOT_FOUND

@@ -99,3 +99,9 @@ def add_problem_responses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                         code, {"description": description, "content": _PROBLEM}
                     )
     return result
+
+
+def drop_trailing_slashes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """The slash at a path's end is optional; the document writes it without."""
+    result["paths"] = {path.rstrip("/"): item for path, item in result["paths"].items()}
+    return result

@@ -44,7 +44,7 @@ class Endpoint(GenericViewSet):
         try:
             with tenancy.scope(()):
                 self.initial(drf_request, *args, **kwargs)
-                handler: Callable[..., Response] = getattr(
+                handler: Any = getattr(
                     self, (request.method or "").lower(), self.http_method_not_allowed
                 )
                 response = self._once(handler, drf_request, *args, **kwargs)
@@ -72,7 +72,10 @@ class Endpoint(GenericViewSet):
         self.check_permissions(request)
 
     def check_limits(self, request: Request) -> None:
-        """Count the request against its user (or address) and its address as a whole."""
+        """Count the request against its user (or address), its address, and its clinic.
+
+        A clinic is counted for who works in just one; the few who work in several are not its load.
+        """
         name = self.limit_class.get(self.action or "") or (
             "read" if request.method in SAFE else "write"
         )
@@ -84,12 +87,14 @@ class Endpoint(GenericViewSet):
             )
         else:
             who, count = f"user:{request.auth.user_id}", settings.RATE_LIMITS[name]
-        self.allowance = limits.consume(
-            [
-                limits.Limit(f"{name}:{who}", count),
-                limits.Limit(f"address:{address}", settings.RATE_LIMITS["address"]),
-            ]
-        )
+        counted = [
+            limits.Limit(f"{name}:{who}", count),
+            limits.Limit(f"address:{address}", settings.RATE_LIMITS["address"]),
+        ]
+        if request.auth is not None and len(request.auth.clinics) == 1:
+            (clinic,) = request.auth.clinics
+            counted.append(limits.Limit(f"clinic:{clinic}", settings.RATE_LIMITS["clinic"]))
+        self.allowance = limits.consume(counted)
 
     def check_permissions(self, request: Request) -> None:
         if self.action in self.public or self.action is None:

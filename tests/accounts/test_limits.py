@@ -122,9 +122,12 @@ def test_with_valkey_dead_nobody_signs_in_but_everybody_works(cast: Cast) -> Non
     assert refused.status_code == 503
     assert refused.json()["code"] == "SERVICE_UNAVAILABLE"
     assert "Retry-After" in refused.headers
-    assert Client().post(
-        "/api/v1/auth/refresh", {"refresh": "x"}, content_type="application/json"
-    ).status_code == 503
+    assert (
+        Client()
+        .post("/api/v1/auth/refresh", {"refresh": "x"}, content_type="application/json")
+        .status_code
+        == 503
+    )
     page = Client().post("/sign-in", {"login": "victim@example.test", "password": "wrong"})
     assert page.status_code == 503
     assert signed_in(cast.receptionist).get("/api/v1/patients").status_code == 200

@@ -30,9 +30,7 @@ def user(settings: Any, transactional_db: None) -> User:
 
 
 def post(path: str, body: dict[str, Any], client: Client | None = None) -> Any:
-    return (client or Client()).post(
-        f"/api/v1/auth/{path}", body, content_type="application/json"
-    )
+    return (client or Client()).post(f"/api/v1/auth/{path}", body, content_type="application/json")
 
 
 def login(user: User, **changed: Any) -> Any:
@@ -192,7 +190,9 @@ def test_an_access_token_expires(user: User) -> None:
         assert client.get("/api/v1/users/me").json()["code"] == "TOKEN_EXPIRED"
 
 
-@pytest.mark.parametrize("token", ["x", "x.y", "00000000-0000-7000-8000-000000000000.y", "é.\ud7ff"])
+@pytest.mark.parametrize(
+    "token", ["x", "x.y", "00000000-0000-7000-8000-000000000000.y", "é.\ud7ff"]
+)
 def test_a_refresh_token_of_nobody(user: User, token: str) -> None:
     assert post("refresh", {"refresh": token}).json()["code"] == "TOKEN_REVOKED"
 
@@ -254,9 +254,7 @@ def test_me_changes_names_language_and_zone(cast: Cast) -> None:
     ],
 )
 def test_me_refuses(cast: Cast, body: dict[str, Any], field: str) -> None:
-    answer = signed_in(cast.nurse).patch(
-        "/api/v1/users/me", body, content_type="application/json"
-    )
+    answer = signed_in(cast.nurse).patch("/api/v1/users/me", body, content_type="application/json")
     assert answer.status_code == 400
     assert field in answer.json()["errors"]
 

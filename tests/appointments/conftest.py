@@ -1,7 +1,7 @@
-"""One cast a module, in a transaction that is never committed; each test in a savepoint of it.
+"""One cast a module, in a transaction never committed; each test in a savepoint of it.
 
-Time stands still at `NOW`, years ahead of the database's own clock, so that no result depends on the
-day of the run. Tests that need committed data or processes stand in tests/races and tests/crash.
+Time stands still at `NOW`, years ahead of the database's own clock, so that no result depends on
+the day of the run. Tests that need committed data or processes stand in tests/races, tests/crash.
 """
 
 import copy
@@ -24,7 +24,7 @@ def _stage(django_db_setup, django_db_blocker) -> Iterator[Scene]:
 
 @pytest.fixture
 def cast(_stage: Scene) -> Iterator[Scene]:
-    """The clinic and the outsider's. What the test writes is rolled back, its claims are checked."""
+    """The clinic and the outsider's. What a test writes is rolled back, its claims are checked."""
     with transaction.atomic():
         yield copy.deepcopy(_stage)
         if not connection.needs_rollback:

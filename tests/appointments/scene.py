@@ -207,7 +207,9 @@ class House:
         } | fields
         return {name: value for name, value in body.items() if value is not ...}
 
-    def book(self, starts_at: datetime, /, by: Person | None = None, **fields: Any) -> dict[str, Any]:
+    def book(
+        self, starts_at: datetime, /, by: Person | None = None, **fields: Any
+    ) -> dict[str, Any]:
         """Book over the API; the answer, which has to be a 201."""
         answer = (by or self.reception).api.post("appointments", self.request(starts_at, **fields))
         assert answer.status_code == 201, answer.content

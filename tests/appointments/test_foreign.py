@@ -59,7 +59,9 @@ def test_a_foreign_appointment_is_an_unknown_one(cast: Scene, method: str, path:
     told = []
     for value in (made["id"], ids.uuid7()):
         with nothing_left_behind():
-            answer = getattr(cast.other.admin.api, method)(f"appointments/{value}{path}", **({} if method == "get" else {"body": body}))
+            answer = getattr(cast.other.admin.api, method)(
+                f"appointments/{value}{path}", **({} if method == "get" else {"body": body})
+            )
         told.append(without_request(refused(answer, 404, "APPOINTMENT_NOT_FOUND")))
     assert told[0] == told[1]
 

@@ -26,7 +26,10 @@ def blocked(cast: Scene) -> list[tuple[str, str]]:
         claims = BusyTime.objects.filter(doctor=cast.own.doctor, kind="BLOCKED").order_by("period")
         zone = berlin().tzinfo
         return [
-            (f"{c.period.lower.astimezone(zone):%d %H:%M}", f"{c.period.upper.astimezone(zone):%d %H:%M}")
+            (
+                f"{c.period.lower.astimezone(zone):%d %H:%M}",
+                f"{c.period.upper.astimezone(zone):%d %H:%M}",
+            )
             for c in claims
         ]
 
@@ -170,7 +173,13 @@ def test_other_hours_replace_the_weekly_ones(cast: Scene):
         date=berlin().date(),
         service=cast.own.service.id,
     ).json()["results"]
-    assert [slot["starts_at"][11:16] for slot in found] == ["16:00", "16:20", "16:40", "17:00", "17:20"]
+    assert [slot["starts_at"][11:16] for slot in found] == [
+        "16:00",
+        "16:20",
+        "16:40",
+        "17:00",
+        "17:20",
+    ]
     assert {slot["remaining"] for slot in found} == {2}
     refused(
         cast.own.reception.api.post("appointments", cast.own.request(berlin())),
@@ -215,33 +224,3 @@ def test_who_may_enter_leave(cast: Scene):
         answer = cast.own.doctor_user.api.post("schedule-exceptions", others)
     refused(answer, 403, "PERMISSION_DENIED")
     assert cast.own.doctor_user.api.post("schedule-exceptions", own).status_code == 201
-
-
-def test_dbg(cast: Scene):
-    cast.other.doctor_of(cast.own.doctor)
-    cast.own.book(berlin(), reason="Confidential cough")
-    print(except_(cast, "LEAVE", 2).json())
-    hours = {
-        "clinic": cast.other.clinic.id,
-        "doctor": cast.own.doctor.id,
-        "location": cast.other.location.id,
-        "kind": "HOURS",
-        "start_date": berlin(1).date(),
-        "end_date": berlin(2).date(),
-        "start_time": "08:00",
-        "end_time": "20:00",
-    }
-    answer = cast.other.admin.api.post("schedule-exceptions", hours)
-    wanted = {"doctor": cast.own.doctor.id}
-    print(blocked(cast))
-    away = cast.other.reception.api.post(
-        "appointments", cast.other.request(berlin(days=2), **wanted)
-    )
-    print(away.json())
-    found = cast.other.reception.api.get(
-        f"appointments/doctor/{cast.own.doctor.id}/availability",
-        **{"from": berlin(1).date(), "to": berlin(2).date(), "service": cast.other.service.id},
-        clinic=cast.other.clinic.id,
-        explain="true",
-    ).json()["results"]
-    for f in found: print(f["starts_at"], f["clinic"]==str(cast.other.clinic.id),f["reason"], f["remaining"])

@@ -146,7 +146,9 @@ def test_taken_time_comes_with_the_nearest_free_times(cast: Scene):
     body = refused(try_booking(cast, berlin()), 409, "SCHEDULING_CONFLICT")
     offered = [slot["starts_at"] for slot in body["alternatives"]]
     # 08:00 and 10:00 are both an hour away (the earlier first), then 10:30, 11:00, 11:30.
-    assert offered == [f"2035-06-05T{hour}:00Z" for hour in ("06:00", "08:00", "08:30", "09:00", "09:30")]
+    assert offered == [
+        f"2035-06-05T{hour}:00Z" for hour in ("06:00", "08:00", "08:30", "09:00", "09:30")
+    ]
     cast.own.book(datetime.fromisoformat(offered[0]))
 
 
@@ -274,6 +276,24 @@ def test_a_hold_is_for_its_own_time(cast: Scene):
     hold = cast.own.reception.api.post("slots/holds", cast.own.request(berlin(), patient=...))
     answer = try_booking(cast, berlin(hour=11), hold=hold.json()["id"])
     refused(answer, 400, "VALIDATION_ERROR", hold="another time")
+
+
+def test_a_held_time_is_refused_with_alternatives_and_not_on_offer(cast: Scene):
+    cast.own.patient.api.post("slots/holds", cast.own.request(berlin(), patient=...))
+    body = refused(try_booking(cast, berlin()), 409, "SCHEDULING_CONFLICT")
+    offered = cast.own.reception.api.get(
+        f"appointments/doctor/{cast.own.doctor.id}/availability",
+        date=berlin().date(),
+        service=cast.own.service.id,
+    ).json()["results"]
+    for slots in (body["alternatives"], offered):
+        assert slots
+        assert "2035-06-05T07:00:00Z" not in [slot["starts_at"] for slot in slots]
+
+
+def test_overbooking_over_a_hold_takes_a_further_lane(cast: Scene):
+    cast.own.patient.api.post("slots/holds", cast.own.request(berlin(), patient=...))
+    cast.own.book(berlin(), override={"reason": "urgent"})
 
 
 def test_an_expired_hold_is_in_nobodys_way(cast: Scene):

@@ -168,8 +168,7 @@ def test_a_lane_given_back_is_used_again(cast: Scene):
     doctor = cast.own.add_doctor()
     cast.own.add_hours(doctor, capacity=2)
     first, _ = (
-        cast.own.book(berlin(), doctor=doctor.id, patient=cast.own.add_chart().id)
-        for _ in range(2)
+        cast.own.book(berlin(), doctor=doctor.id, patient=cast.own.add_chart().id) for _ in range(2)
     )
     cast.own.reception.api.post(f"appointments/{first['id']}/cancel", {"reason": "x"})
     third = cast.own.book(berlin(), doctor=doctor.id, patient=cast.own.add_chart().id)

@@ -18,7 +18,7 @@ from core import tenancy
 from core.errors import KairosError
 from tests.casts import Cast, build_cast, build_super_admin, build_user, signed_in
 
-JSON = {"content_type": "application/json"}
+JSON: dict[str, Any] = {"content_type": "application/json"}
 
 
 def test_the_directory_is_public_and_cacheable(cast: Cast) -> None:
@@ -34,9 +34,7 @@ def test_the_directory_is_public_and_cacheable(cast: Cast) -> None:
         assert answer.status_code == 200
         assert answer.headers["Cache-Control"].startswith("public")
         assert {"Authorization", "Cookie"} <= set(answer.headers["Vary"].split(", "))
-        again = Client().get(
-            f"/api/v1/{path}", headers={"If-None-Match": answer.headers["ETag"]}
-        )
+        again = Client().get(f"/api/v1/{path}", headers={"If-None-Match": answer.headers["ETag"]})
         assert (again.status_code, again.content) == (304, b"")
 
 
@@ -75,9 +73,7 @@ def test_who_manages_sees_and_changes_the_policy(cast: Cast) -> None:
     ],
 )
 def test_settings_refuse(cast: Cast, body: dict[str, Any], field: str) -> None:
-    answer = signed_in(cast.clinic_admin).patch(
-        f"/api/v1/clinics/{cast.clinic.id}", body, **JSON
-    )
+    answer = signed_in(cast.clinic_admin).patch(f"/api/v1/clinics/{cast.clinic.id}", body, **JSON)
     assert answer.status_code == 400
     assert field in answer.json()["errors"]
 
@@ -188,6 +184,20 @@ def test_the_last_administrator_stays(cast: Cast) -> None:
     assert answer.status_code == 409
 
 
+def end_membership(
+    cast: Cast, membership: Membership, ready: threading.Barrier, refused: list[KairosError]
+) -> None:
+    """In a thread of its own, together with another."""
+    try:
+        ready.wait(5)
+        with tenancy.scope([cast.clinic.id]):
+            membership_end(clinic=cast.clinic, membership_id=membership.id)
+    except KairosError as error:
+        refused.append(error)
+    finally:
+        connection.close()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_administrators_do_not_remove_each_other() -> None:
     for _ in range(3):
@@ -199,18 +209,8 @@ def test_two_administrators_do_not_remove_each_other() -> None:
         ready = threading.Barrier(2)
         refused: list[KairosError] = []
 
-        def end(membership: Membership, cast: Cast, ready: Any, refused: list[Any]) -> None:
-            try:
-                ready.wait(5)
-                with tenancy.scope([cast.clinic.id]):
-                    membership_end(clinic=cast.clinic, membership_id=membership.id)
-            except KairosError as error:
-                refused.append(error)
-            finally:
-                connection.close()
-
         threads = [
-            threading.Thread(target=end, args=(membership, cast, ready, refused))
+            threading.Thread(target=end_membership, args=(cast, membership, ready, refused))
             for membership in (cast.memberships["clinic_admin"], second)
         ]
         for thread in threads:
@@ -331,9 +331,7 @@ def test_a_foreign_reference_is_like_an_unknown_one(cast: Cast, outsider: Cast) 
     client = signed_in(cast.clinic_admin)
     bodies = []
     for location in (outsider.location.id, uuid4()):
-        answer = client.patch(
-            f"/api/v1/rooms/{cast.room.id}", {"location": str(location)}, **JSON
-        )
+        answer = client.patch(f"/api/v1/rooms/{cast.room.id}", {"location": str(location)}, **JSON)
         assert answer.status_code == 404
         body = answer.json()
         body.pop("request_id")
@@ -371,9 +369,7 @@ def test_create_clinic_command(db: None) -> None:
 def test_sync_roles_command_brings_back_what_the_matrix_says(cast: Cast) -> None:
     client = signed_in(cast.nurse)
     with tenancy.scope(tenancy.SYSTEM):
-        ClinicGroupPermission.objects.filter(
-            permission__codename=Permission.PATIENT_READ
-        ).delete()
+        ClinicGroupPermission.objects.filter(permission__codename=Permission.PATIENT_READ).delete()
     assert client.get("/api/v1/patients").status_code == 403
     call_command("sync_roles", stdout=StringIO())
     assert client.get("/api/v1/patients").status_code == 200

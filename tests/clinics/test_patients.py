@@ -26,7 +26,9 @@ def charts(cast: Cast, outsider: Cast) -> dict[str, Patient]:
             "müller": build_patient(
                 clinic, "Jürgen", "Müller", phone="+493055512345", mrn="A-1001"
             ),
-            "garcia": build_patient(clinic, "José", "García", birth_date="1980-02-29", mrn="A-1002"),
+            "garcia": build_patient(
+                clinic, "José", "García", birth_date="1980-02-29", mrn="A-1002"
+            ),
             "patel": build_patient(clinic, "Priyanka", "Patel", mrn="B-77"),
         }
     return made
@@ -44,6 +46,7 @@ def found(cast: Cast, q: str, **more: str) -> list[str]:
         ("Müller", "müller"),
         ("muller", "müller"),
         ("Mueler", "müller"),
+        ("garzia", "garcia"),
         ("jurgen mul", "müller"),
         ("Garcia", "garcia"),
         ("josé garzia", "garcia"),
@@ -156,7 +159,7 @@ def luhn(digits: str) -> bool:
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"phone": "12"}, "phone"),
+        ({"phone": "call me"}, "phone"),
         ({"given_name": ""}, "given_name"),
         ({"given_name": "a" * 201}, "given_name"),
         ({"given_name": "a\x00"}, "given_name"),
@@ -187,7 +190,10 @@ def test_a_taken_record_number_is_a_conflict(cast: Cast, outsider: Cast) -> None
 def test_the_same_key_creates_once(cast: Cast) -> None:
     client = signed_in(cast.receptionist)
     body = {"clinic": str(cast.clinic.id), "given_name": "Once"}
-    sent = {"content_type": "application/json", "headers": {"Idempotency-Key": uuid4().hex}}
+    sent: dict[str, Any] = {
+        "content_type": "application/json",
+        "headers": {"Idempotency-Key": uuid4().hex},
+    }
     first = client.post("/api/v1/patients", body, **sent)
     second = client.post("/api/v1/patients", body, **sent)
     assert first.status_code == second.status_code == 201
@@ -245,7 +251,9 @@ def change(cast: Cast, user: Any, patient: Patient, body: dict[str, Any], **head
 def test_a_patient_changes_own_contact_data_only(cast: Cast) -> None:
     done = change(cast, cast.patient_user, cast.patient, {"email": "a@example.test"})
     assert done.status_code == 200
-    refused = change(cast, cast.patient_user, cast.patient, {"given_name": "X", "email": "b@b.test"})
+    refused = change(
+        cast, cast.patient_user, cast.patient, {"given_name": "X", "email": "b@b.test"}
+    )
     assert refused.status_code == 403
     with tenancy.scope([cast.clinic.id]):
         row = Patient.objects.get(id=cast.patient.id)

@@ -82,7 +82,9 @@ def test_statements_do_not_grow_with_rows(name: str, cast: Cast) -> None:
                 more(cast, made)
                 made += 1
         url = f"/api/v1/{path.format(clinic=cast.clinic.id)}"
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
             answer: Any = client.get(url, {"limit": 100} if "?" not in url else None)
         assert answer.status_code == 200
         counts[rows] = len([q for q in captured if "SAVEPOINT" not in q["sql"]])

@@ -63,7 +63,7 @@ def _row(kind: str, name: str) -> Callable[[Any], str]:
 def _rows(kind: str, name: str, create: Callable[[Any], dict[str, Any]]) -> dict[Any, Row]:
     """The routes of rows that members read and managers write."""
     basename = {"clinic-locations": "clinic-location", "rooms": "room", "services": "service"}[kind]
-    change = {"body": lambda cast: {"name": "Changed"}}
+    change: dict[str, Any] = {"body": lambda cast: {"name": "Changed"}}
     return {
         (f"{basename}-list", "get"): Row(
             lambda cast: f"{kind}?clinic={cast.clinic.id}", elsewhere=200

@@ -23,6 +23,7 @@ OPEN_PAGES = {
     "error-codes",
     "health",
     "health-detailed",
+    "not-found",
 }
 
 
@@ -42,8 +43,9 @@ def routes() -> dict[tuple[str, str], str]:
             if isinstance(pattern, URLResolver):
                 walk(pattern.url_patterns)
             elif isinstance(pattern, URLPattern) and hasattr(pattern.callback, "actions"):
-                app = pattern.callback.cls.__module__.split(".")[0]
-                for method in pattern.callback.actions:
+                view: Any = pattern.callback
+                app = view.cls.__module__.split(".")[0]
+                for method in view.actions:
                     if method != "head":
                         found[str(pattern.name), method] = app
             else:

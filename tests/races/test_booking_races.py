@@ -120,7 +120,7 @@ def test_two_clinics_share_a_doctor_one_wins_and_learns_nothing(cast: Scene, vol
     partner = house("partner", hours=False)
     partner.doctor_of(cast.own.doctor)
     partner.add_hours(cast.own.doctor, time(17), time(20))
-    # The same hours in both clinics cannot be entered, so the doctor has other hours there on a day.
+    # Weekly hours in both clinics may not overlap; other hours on one day may.
     partner.add_chart()
     day = at(6)
     exception = partner.admin.api.post(
@@ -313,7 +313,7 @@ def test_one_room_for_two_doctors_at_once(cast: Scene, volley: Volley):
 
 
 def test_one_status_changed_by_many_at_once(cast: Scene, volley: Volley):
-    """Confirming and cancelling race: each move is made once, and the history says what happened."""
+    """Moves race: each is made once, and the history says what happened."""
     made = cast.own.book(at(5))
     verbs = ["confirm", "cancel", "check-in", "no-show"] * 4
     answers = volley.fire(

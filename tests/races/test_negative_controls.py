@@ -3,12 +3,12 @@
 Every contender is made to judge the slot before any of them claims it, which is what happens by
 chance without a queue. The four cells:
 
-| lock | constraint | outcome                                                                        |
-|------|------------|--------------------------------------------------------------------------------|
-| yes  | yes        | one wins; the others are refused when they judge                               |
-| no   | yes        | one wins; the others judged it free and fail on the constraint (or deadlock)   |
-| yes  | no         | one wins, as long as nobody forgets the lock                                   |
-| no   | no         | everybody wins: the double booking that this kernel exists to prevent          |
+| lock | constraint | outcome                                                                     |
+|------|------------|-----------------------------------------------------------------------------|
+| yes  | yes        | one wins; the others are refused when they judge                            |
+| no   | yes        | one wins; the others judged it free and fail on the constraint, or deadlock |
+| yes  | no         | one wins, as long as nobody forgets the lock                                |
+| no   | no         | everybody wins: the double booking that this kernel exists to prevent       |
 """
 
 import contextlib

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from tqdm import tqdm
 
 from appointments.importing.mapping import mapping_read
@@ -55,6 +56,8 @@ class Command(BaseCommand):
             summary, report = self._import(options)
         except ImportStopped as stopped:
             raise CommandError(str(stopped)) from stopped
+        except DatabaseError as error:
+            raise CommandError(f"the database: {str(error).strip()}") from error
         self._tell(summary, report)
         if options["strict"] and summary.refused:
             raise CommandError("some rows were refused (--strict)", returncode=2)
@@ -89,7 +92,7 @@ class Command(BaseCommand):
                         target=target,
                         report=report,
                         chunk_rows=options["chunk"],
-                        progress=lambda position: bar.update(position - bar.n) and None,
+                        progress=lambda position: bar.update(position - bar.n),
                     )
         finally:
             source.close()

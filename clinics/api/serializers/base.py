@@ -34,14 +34,19 @@ class EntitySerializer(serializers.ModelSerializer[Any]):
     serializer_related_field = RelatedRow
 
     def build_standard_field(self, field_name: str, model_field: Any) -> Any:
-        field_class, kwargs = super().build_standard_field(field_name, model_field)
-        if "validators" in kwargs:
-            kwargs["validators"] = [
-                validator
-                for validator in kwargs["validators"]
-                if not hasattr(validator, "queryset")
-            ]
-        return field_class, kwargs
+        return _without_queries(*super().build_standard_field(field_name, model_field))
+
+    def build_relational_field(self, field_name: str, relation_info: Any) -> Any:
+        return _without_queries(*super().build_relational_field(field_name, relation_info))
 
     def get_unique_together_validators(self) -> list[Any]:
         return []
+
+
+def _without_queries(field_class: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A field as it was built, less the validators that ask the database."""
+    if "validators" in kwargs:
+        kwargs["validators"] = [
+            validator for validator in kwargs["validators"] if not hasattr(validator, "queryset")
+        ]
+    return field_class, kwargs
