@@ -4,7 +4,8 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import DateField, DateTimeField, F, Func, Q
+from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -78,6 +79,17 @@ class Appointment(Entity):
     starts_at = models.DateTimeField(_("starts"))
     ends_at = models.DateTimeField(_("ends"))
     timezone = models.CharField(_("time zone"), max_length=64)
+    local_day = models.GeneratedField(
+        verbose_name=_("local day"),
+        expression=Cast(
+            Func(
+                F("timezone"), F("starts_at"), function="timezone", output_field=DateTimeField()
+            ),
+            DateField(),
+        ),
+        output_field=DateField(),
+        db_persist=True,
+    )
     reason = models.CharField(_("reason for the visit"), max_length=500, blank=True)
     notes = models.TextField(_("notes"), max_length=4000, blank=True)
     priority = models.CharField(
@@ -133,6 +145,7 @@ class Appointment(Entity):
             models.Index(fields=["doctor", "clinic", "starts_at"], name="appointments_doctor"),
             models.Index(fields=["patient", "status", "starts_at"], name="appointments_patient"),
             models.Index(fields=["clinic", "starts_at", "status"], name="appointments_clinic"),
+            models.Index(fields=["clinic", "local_day", "starts_at"], name="appointments_day"),
             models.Index(fields=["clinic", "is_follow_up", "type"], name="appointments_followup"),
             models.Index(fields=["parent_appointment", "starts_at"], name="appointments_parent"),
             models.Index(fields=["original_appointment", "starts_at"], name="appointments_chain"),

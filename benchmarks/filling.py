@@ -11,7 +11,9 @@ import psycopg
 from appointments.demo.names import AUSTRALIA, INDIA, UNITED_STATES
 from benchmarks.shape import LONG_SHARE, SHIFT_PAIRS, Shape, fill_share
 
-_PARTITIONED = "SELECT core_partitions_ensure(parent, now() - interval '4 months', 7) FROM core_partitioned"
+_PARTITIONED = (
+    "SELECT core_partitions_ensure(parent, now() - interval '4 months', 7) FROM core_partitioned"
+)
 
 _PATIENTS = """
 INSERT INTO clinics_patient (id, version, created_at, updated_at, clinic_id, mrn, given_name,
@@ -201,12 +203,16 @@ _FAULTS = {
         LEFT JOIN clinics_location l ON l.id = a.location_id AND l.clinic_id = a.clinic_id
         LEFT JOIN clinics_service s ON s.id = a.service_id AND s.clinic_id = a.clinic_id
         WHERE p.id IS NULL OR l.id IS NULL OR s.id IS NULL""",
-    "appointments outside the months' partitions": "SELECT count(*) FROM appointments_appointment_rest",
+    "appointments outside the months' partitions": """
+        SELECT count(*) FROM appointments_appointment_rest""",
 }
 
 
 def fill(url: str, shape: Shape, say: Callable[[str], None]) -> None:
-    """Fill the database at `url`, in which `people_create` has run. Raises RuntimeError on a fault."""
+    """Fill the database at `url`, in which `people_create` has run.
+
+    Raises RuntimeError when a check finds a fault.
+    """
     names = (UNITED_STATES, AUSTRALIA, INDIA)
     given = sorted({name for one in names for name in (*one.women, *one.men)})
     family = sorted({name for one in names for name in one.families})

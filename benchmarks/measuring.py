@@ -14,7 +14,7 @@ CONNECTIONS = 16
 
 @dataclass(slots=True)
 class Figures:
-    """What the runs of one case came to. `floor` is in accepted requests (or transactions) a second."""
+    """What the runs of one case came to. `floor` is in requests, or transactions, a second."""
 
     name: str
     what: str
@@ -46,8 +46,14 @@ class Figures:
 
 
 def once_over(
-    figures: Figures, world: World, server: Served, askings: Sequence[Asking], seconds: float,
-    *, once: bool, connections: int = CONNECTIONS,
+    figures: Figures,
+    world: World,
+    server: Served,
+    askings: Sequence[Asking],
+    seconds: float,
+    *,
+    once: bool,
+    connections: int = CONNECTIONS,
 ) -> int:
     """One run, added to `figures`; how many requests it made."""
     raw = [asking.raw() for asking in askings]

@@ -66,15 +66,24 @@ def people_create(shape: Shape) -> None:
         _employ(
             groups,
             [
-                *((clinics[n % len(clinics)], user, Role.DOCTOR) for n, (user, _) in enumerate(doctors)),
+                *(
+                    (clinics[n % len(clinics)], user, Role.DOCTOR)
+                    for n, (user, _) in enumerate(doctors)
+                ),
                 # One doctor in twenty also works for the next clinic.
                 *(
                     (clinics[(n + 1) % len(clinics)], user, Role.DOCTOR)
                     for n, (user, _) in enumerate(doctors)
                     if n % 20 == 0
                 ),
-                *((clinics[n % len(clinics)], user, Role.RECEPTIONIST) for n, user in enumerate(desks)),
-                *((clinic, user, Role.CLINIC_ADMIN) for clinic, user in zip(clinics, admins, strict=True)),
+                *(
+                    (clinics[n % len(clinics)], user, Role.RECEPTIONIST)
+                    for n, user in enumerate(desks)
+                ),
+                *(
+                    (clinic, user, Role.CLINIC_ADMIN)
+                    for clinic, user in zip(clinics, admins, strict=True)
+                ),
             ],
         )
         _hours(clinics, places, [doctor for _, doctor in doctors])
@@ -142,9 +151,7 @@ def _places(clinics: list[Clinic]) -> dict[UUID, list[Location]]:
     return places
 
 
-def _employ(
-    groups: dict[tuple[UUID, str], int], posts: list[tuple[Clinic, User, Role]]
-) -> None:
+def _employ(groups: dict[tuple[UUID, str], int], posts: list[tuple[Clinic, User, Role]]) -> None:
     Membership.objects.bulk_create(
         Membership(clinic=clinic, user=user, role=role) for clinic, user, role in posts
     )
@@ -195,6 +202,8 @@ def _hours(
 def _sessions(users: list[User]) -> None:
     expires = tokens.session_expiry(clock.now()) + timedelta(days=300)
     RefreshSession.objects.bulk_create(
-        RefreshSession(user=user, token_hash=b"\0" * 32, device_name="benchmark", expires_at=expires)
+        RefreshSession(
+            user=user, token_hash=b"\0" * 32, device_name="benchmark", expires_at=expires
+        )
         for user in users
     )

@@ -1,5 +1,8 @@
-"""The plans that real requests get: taken by auto_explain on the runtime's own connection, under row
-security, with the statements inside functions; sequential scans of large tables are flagged."""
+"""The plans that real requests get, with those of the statements inside functions.
+
+Taken by auto_explain on the runtime's own connection, under row security. Sequential scans of large
+tables are flagged.
+"""
 
 import re
 from collections.abc import Callable
@@ -64,9 +67,7 @@ class Explaining:
             return
         statement, at, plan = _split(found[2])
         del at
-        scanned = tuple(
-            sorted({name for name in _seq_scans(plan) if name in self.large})
-        )
+        scanned = tuple(sorted({name for name in _seq_scans(plan) if name in self.large}))
         self.plans.append(Plan(statement, float(found[1]), plan, scanned))
 
 

@@ -1,7 +1,7 @@
 """Where the time of a request goes: sampled in this process against the real database.
 
-Samples are of processor time, so that what other programs do on the machine, and the waiting for the
-database, stay out of it; the statements are timed by themselves (`statements.costs_of`).
+Samples are of processor time: what other programs do on the machine, and the waiting for the
+database, stay out of it. The statements are timed by themselves (`statements.costs_of`).
 """
 
 import signal
@@ -10,11 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
-
-from django.db import connection
 
 from benchmarks.asking import Asking, ask
+from benchmarks.statements import costs_of
 from benchmarks.world import ROOT
 
 _INTERVAL = 0.001  # seconds of this process's processor time between samples
@@ -68,11 +66,10 @@ def _named(frame: FrameType) -> tuple[str, str]:
 
 
 def profile(askings: Sequence[Asking], say: Callable[[str], None], *, top: int = 45) -> None:
-    """Make the requests, first unobserved for their true cost, then sampled, and print the tables."""
+    """Make the requests, first unobserved for their true cost, then sampled; print the tables."""
     half = len(askings) // 2
     for asking in askings[:20]:
         ask(asking)
-    database: list[float] = []
     wall, processor = time.perf_counter(), time.process_time()
     for asking in askings[20:half]:
         ask(asking)
@@ -80,16 +77,7 @@ def profile(askings: Sequence[Asking], say: Callable[[str], None], *, top: int =
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     each = wall / count * 1e6
 
-    def timed(execute: Any, *args: Any) -> Any:
-        started = time.perf_counter()
-        try:
-            return execute(*args)
-        finally:
-            database.append(time.perf_counter() - started)
-
-    with connection.execute_wrapper(timed):
-        for asking in askings[half : half + 100]:
-            ask(asking)
+    costs = costs_of(askings[half : half + 100])
     sampler = _Sampler()
     signal.signal(signal.SIGPROF, sampler.tick)
     signal.setitimer(signal.ITIMER_PROF, _INTERVAL, _INTERVAL)
@@ -99,9 +87,12 @@ def profile(askings: Sequence[Asking], say: Callable[[str], None], *, top: int =
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     say(
-        f"one request: {each:.0f} µs wall, {processor / count * 1e6:.0f} µs of processor in this process; "
-        f"in statements {sum(database) / 100 * 1e6:.0f} µs ({len(database) / 100:.1f} of them, without BEGIN and COMMIT)"
+        f"one request: {each:.0f} µs, of them {processor / count * 1e6:.0f} of processor here"
+        f" and {sum(cost.microseconds * cost.calls for cost in costs) / 100:.0f} in statements"
     )
+    say("\nstatements (µs each, calls in 100 requests)")
+    for cost in costs:
+        say(f"{cost.microseconds:8.0f}  {cost.calls:5d}  {cost.text[:150]}")
     each = processor / count * 1e6
     share = each / max(1, sampler.ticks)
     for title, counter in (

@@ -67,15 +67,17 @@ def served(
     env: dict[str, str] | None = None,
     probe: str = "/api/v1/clinics",
 ) -> Iterator[Served]:
-    """Granian with `options` (or a whole other `command`) in front of `target`, until the block ends.
+    """Granian with `options`, or a whole other `command`, in front of `target`.
 
     Its log goes into the world's folder. Raises RuntimeError when it does not answer in time.
     """
     port = free_port()
     line = list(command) if command else ["granian", *options, "--host=127.0.0.1", target]
-    line = [sys.executable, "-m", *line, "--port", str(port)] if not command else [
-        part.replace("PORT", str(port)) for part in line
-    ]
+    line = (
+        [sys.executable, "-m", *line, "--port", str(port)]
+        if not command
+        else [part.replace("PORT", str(port)) for part in line]
+    )
     log_path: Path = world.folder / "http.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -85,7 +87,9 @@ def served(
             deadline = time.monotonic() + START_SECONDS
             while not _answers(port, probe):
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"no answer; see {log_path}:\n{log_path.read_text()[-2000:]}")
+                    raise RuntimeError(
+                        f"no answer; see {log_path}:\n{log_path.read_text()[-2000:]}"
+                    )
                 time.sleep(0.05)
             yield Served(port, process)
         finally:
@@ -113,9 +117,7 @@ class ProcessorTime:
 
 def processor_time(world: World, http: subprocess.Popen[bytes] | None) -> ProcessorTime:
     """Read from /proc for each process and all of its children, ended ones included."""
-    return ProcessorTime(
-        _used(http), _used(world.postgres.process), _used(world.valkey.process)
-    )
+    return ProcessorTime(_used(http), _used(world.postgres.process), _used(world.valkey.process))
 
 
 def _used(parent: subprocess.Popen[bytes] | None) -> float:

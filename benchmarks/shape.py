@@ -32,7 +32,7 @@ SHAPES = {
     )
 }
 
-#: Working hours are two shifts a weekday, each of SHIFT_PAIRS × 40 minutes, on a grid of 20.
+#: Working hours are two shifts a weekday, each of SHIFT_PAIRS times 40 minutes, on a grid of 20.
 SHIFT_PAIRS = 6
 #: The share of 40-minute pairs that one long visit fills.
 LONG_SHARE = 0.12
@@ -41,8 +41,8 @@ LONG_SHARE = 0.12
 def fill_share(shape: Shape) -> float:
     """Which share of the 20-minute cells not under a long visit to fill.
 
-    A little more than needed is drawn, and the surplus left out. Raises ValueError for a shape whose
-    appointments do not fit into its doctors' hours.
+    A little more than needed is drawn, and the surplus left out. Raises ValueError for a shape
+    whose appointments do not fit into its doctors' hours.
     """
     pairs = shape.doctors * shape.weeks * 2 * 5 * 2 * SHIFT_PAIRS
     share = (shape.appointments * 1.02 - pairs * LONG_SHARE) / (pairs * (1 - LONG_SHARE) * 2)

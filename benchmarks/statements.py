@@ -1,7 +1,9 @@
-"""The SQL of a request: how many statements, which, and what each costs on its own."""
+"""The SQL of a request: how many statements, which, and what each costs by itself."""
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
@@ -11,81 +13,97 @@ from django.db import connection
 
 from benchmarks.asking import Asking, ask
 
+_PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?([st%])")
 
-class Recording:
-    """Every statement that Django sends in this process, as literal SQL. BEGIN and COMMIT, which
-    the driver sends by itself, are not seen here."""
 
-    def __init__(self) -> None:
-        self.statements: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement as Django was given it, cut at its parameters: a piece, a value, a piece, …"""
 
-    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        raw = context["connection"].connection
-        text = psycopg.ClientCursor(raw).mogrify(sql, params) if params else sql
-        self.statements.append(text)
+    pieces: tuple[str, ...]
+    values: tuple[Any, ...]
+
+    def literal(self) -> str:
+        """With its values written out."""
+        written = [literal(value) for value in self.values]
+        return "".join(
+            piece + value for piece, value in zip(self.pieces, [*written, ""], strict=True)
+        )
+
+
+def literal(value: Any) -> str:
+    """A value as it is written in SQL."""
+    return psycopg.ClientCursor(connection.connection).mogrify("%s", [value])
+
+
+def _statement(sql: str, params: Any) -> Statement:
+    if not params:
+        return Statement((sql.replace("%%", "%") if params is not None else sql,), ())
+    pieces, values, piece, at = [], [], "", 0
+    for found in _PLACEHOLDER.finditer(sql):
+        piece += sql[at : found.start()]
+        at = found.end()
+        if found[2] == "%":
+            piece += "%"
+            continue
+        pieces.append(piece)
+        piece = ""
+        values.append(params[found[1]] if isinstance(params, Mapping) else params[len(values)])
+    return Statement((*pieces, piece + sql[at:]), tuple(values))
+
+
+@contextmanager
+def recording() -> Iterator[list[Statement]]:
+    """Every statement that Django sends in this process.
+
+    BEGIN and COMMIT, which the driver sends by itself, are not seen.
+    """
+    seen: list[Statement] = []
+
+    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        seen.append(_statement(sql, params))
         return execute(sql, params, many, context)
 
+    with connection.execute_wrapper(record):
+        yield seen
 
-def statements_of(asking: Asking) -> list[str]:
-    """The statements of one request, in order, from BEGIN to COMMIT."""
-    recording = Recording()
-    with connection.execute_wrapper(recording):
+
+def statements_of(asking: Asking) -> list[Statement]:
+    """The statements of one request, in order, without its BEGIN and COMMIT."""
+    with recording() as seen:
         ask(asking)
-    return ["BEGIN", *recording.statements, "COMMIT"]
+    return seen
 
 
 def statements_a_request(askings: Sequence[Asking]) -> float:
     """How many on average, the transaction's own two included; the first request only warms up."""
     ask(askings[0])
-    return mean(len(statements_of(asking)) for asking in askings[1:])
+    return mean(len(statements_of(asking)) + 2 for asking in askings[1:])
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds a statement takes, as the client sees it on an idle server; medians."""
+    """Median microseconds from sending a statement to having its rows, over `calls` of them."""
 
-    statement: str
-    milliseconds: float
-
-
-def costs_of(asking: Asking, *, rounds: int = 200) -> list[Cost]:
-    """The statements of `asking`, replayed in transactions that are rolled back.
-
-    The request itself must not have been made before, if it can be made only once; after this it
-    still can.
-    """
-    recorded: list[str] = []
-    _record_and_undo(asking, recorded)
-    spent: list[list[float]] = [[] for _ in recorded]
-    raw = connection.connection
-    for _ in range(rounds):
-        cursor = raw.cursor()
-        cursor.execute("BEGIN") if raw.autocommit else None
-        for number, statement in enumerate(recorded):
-            started = time.perf_counter()
-            cursor.execute(statement)
-            if cursor.description:
-                cursor.fetchall()
-            spent[number].append(time.perf_counter() - started)
-        cursor.execute("ROLLBACK")
-    return [
-        Cost(statement, median(times) * 1000)
-        for statement, times in zip(recorded, spent, strict=True)
-    ]
+    text: str
+    microseconds: float
+    calls: int
 
 
-def _record_and_undo(asking: Asking, into: list[str]) -> None:
-    """Make the request, note its statements, and roll it back."""
-    from django.db import transaction  # noqa: PLC0415
+def costs_of(askings: Sequence[Asking]) -> list[Cost]:
+    """What each kind of statement costs in these requests, most expensive first."""
+    spent: dict[str, list[float]] = {}
 
-    recording = Recording()
-    try:
-        with transaction.atomic(), connection.execute_wrapper(recording):
+    def timed(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            kind = re.sub(r'"s\d+_x\d+"', "…", sql)
+            spent.setdefault(kind, []).append((time.perf_counter() - started) * 1e6)
+
+    with connection.execute_wrapper(timed):
+        for asking in askings:
             ask(asking)
-            raise _Undo
-    except _Undo:
-        into.extend(recording.statements)
-
-
-class _Undo(Exception):
-    pass
+    costs = [Cost(" ".join(sql.split()), median(times), len(times)) for sql, times in spent.items()]
+    return sorted(costs, key=lambda cost: -cost.microseconds * cost.calls)

@@ -36,7 +36,7 @@ class World:
 
 
 def _production(postgres: EmbeddedPostgres, valkey: EmbeddedValkey, folder: Path) -> dict[str, str]:
-    """The environment of production, but for the address and limits that a benchmark does not reach."""
+    """The environment of production; only the rate limits are out of reach (they still count)."""
     return {
         "DEBUG": "false",
         "SECRET_KEY": hashlib.sha256(os.urandom(32)).hexdigest(),
@@ -102,7 +102,9 @@ def opened(shape: str, keep: Path | None) -> Iterator[World]:
     """
     with contextlib.ExitStack() as cleaning:
         if keep is None:
-            folder = Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix="kairos-bench-")))
+            folder = Path(
+                cleaning.enter_context(tempfile.TemporaryDirectory(prefix="kairos-bench-"))
+            )
         else:
             folder = keep.absolute()
             folder.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,7 @@ from datetime import date as Date  # noqa: N812 - `date` is the name of a filter
 from typing import Any
 
 import django_filters as filters
-from django.db.models import DateField, DateTimeField, F, Func, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import QuerySet
 
 from accounts.roles import Permission
 from appointments.models import Appointment, AppointmentStatus
@@ -15,37 +14,8 @@ from clinics.selectors.patients import patients_search
 from core.api.filters import StrictFilterSet
 from core.errors import invalid
 
-#: Local clocks are at most this far from UTC.
+#: Local clocks are at most this far from UTC: what keeps a range of local days on the index.
 _FURTHEST = timedelta(hours=14)
-
-
-def on_local_days(
-    rows: QuerySet[Appointment], first: Date | None, last: Date | None
-) -> QuerySet[Appointment]:
-    """Visits whose own local day lies in [first, last].
-
-    The bounds in UTC let the index on starts_at find them; the row's own zone decides.
-    """
-    rows = rows.alias(
-        local_day=Cast(
-            Func(
-                F("timezone"),
-                F("starts_at"),
-                function="timezone",
-                output_field=DateTimeField(),
-            ),
-            DateField(),
-        )
-    )
-    if first is not None:
-        midnight = datetime.combine(first, time(0), tzinfo=UTC)
-        rows = rows.filter(starts_at__gte=midnight - _FURTHEST, local_day__gte=first)
-    if last is not None:
-        midnight = datetime.combine(last, time(0), tzinfo=UTC)
-        rows = rows.filter(
-            starts_at__lt=midnight + timedelta(days=1) + _FURTHEST, local_day__lte=last
-        )
-    return rows
 
 
 class AppointmentFilter(StrictFilterSet):
@@ -84,13 +54,17 @@ class AppointmentFilter(StrictFilterSet):
         return rows.filter(status__in=sorted(wanted))
 
     def by_day(self, rows: QuerySet[Any], name: str, value: Date) -> QuerySet[Any]:
-        return on_local_days(rows, value, value)
+        return rows.filter(local_day=value)
 
     def from_day(self, rows: QuerySet[Any], name: str, value: Date) -> QuerySet[Any]:
-        return on_local_days(rows, value, None)
+        midnight = datetime.combine(value, time(0), tzinfo=UTC)
+        return rows.filter(starts_at__gte=midnight - _FURTHEST, local_day__gte=value)
 
     def to_day(self, rows: QuerySet[Any], name: str, value: Date) -> QuerySet[Any]:
-        return on_local_days(rows, None, value)
+        midnight = datetime.combine(value, time(0), tzinfo=UTC)
+        return rows.filter(
+            starts_at__lt=midnight + timedelta(days=1) + _FURTHEST, local_day__lte=value
+        )
 
     def by_patient_text(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         scope = self.request.auth.search_scope(Permission.PATIENT_READ)

@@ -183,13 +183,13 @@ class ChunkWriter:
         status = draft.status
         is_cancelled = status == AppointmentStatus.CANCELLED
         visit = Appointment(
-            clinic=target.clinic,
-            location=target.location
+            clinic_id=target.clinic.id,
+            location_id=target.location.id
             if draft.mode in {VisitMode.IN_PERSON, VisitMode.HOME_VISIT}
             else None,
             doctor_id=doctor,
-            patient=row.patient,
-            service=service,
+            patient_id=row.patient.id,
+            service_id=service.id if service else None,
             type=draft.mode,
             status=status,
             starts_at=starts_at,
@@ -276,6 +276,7 @@ def _wanted(row: _Sorted, now: datetime) -> Wanted:
         day=draft.day,
         minutes=draft.minutes,
         after=after,
+        is_new=row.patient._state.adding,
     )
 
 

@@ -38,13 +38,17 @@ Interval = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A visit to be placed. `doctors` in order of preference; `after`: not before this moment."""
+    """A visit to be placed. `doctors` in order of preference; `after`: not before this moment.
+
+    A patient who `is_new` has no visits yet that would have to be looked up.
+    """
 
     doctors: Sequence[UUID]
     patient: UUID
     day: date
     minutes: int
     after: datetime | None = None
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,22 +180,24 @@ def _is_free(taken: list[Interval], start: int, end: int) -> bool:
     return all(until <= start or since >= end for since, until in taken)
 
 
-# A visit may begin before midnight and last into the day: at most twelve hours.
+# A visit may begin before midnight and last into the day: `early` is that much before it. It comes
+# as a value: with arithmetic in it the comparison could not use the index under row security.
+_LONGEST = timedelta(hours=12)
 _OF_DOCTORS = """
     SELECT w.place, floor(extract(epoch FROM a.starts_at))::bigint,
            ceil(extract(epoch FROM a.ends_at))::bigint
-    FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
-        AS w(doctor_id, since, until, place)
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+        WITH ORDINALITY AS w(doctor_id, early, since, until, place)
     JOIN appointments_appointment a
       ON a.doctor_id = w.doctor_id AND a.clinic_id = %s
-     AND a.starts_at >= w.since - interval '12 hours' AND a.starts_at < w.until
+     AND a.starts_at >= w.early AND a.starts_at < w.until
      AND a.ends_at > w.since
     UNION ALL
     -- A claim without an appointment: a hold, or a leave, which may have no end.
     SELECT w.place, floor(extract(epoch FROM greatest(lower(b.period), w.since)))::bigint,
            ceil(extract(epoch FROM least(upper(b.period), w.until)))::bigint
-    FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
-        AS w(doctor_id, since, until, place)
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+        WITH ORDINALITY AS w(doctor_id, early, since, until, place)
     JOIN appointments_busytime b
       ON b.doctor_id = w.doctor_id AND b.period && tstzrange(w.since, w.until)
     WHERE w.until > %s AND b.appointment_id IS NULL
@@ -199,11 +205,11 @@ _OF_DOCTORS = """
 _OF_PATIENTS = """
     SELECT w.place, floor(extract(epoch FROM a.starts_at))::bigint,
            ceil(extract(epoch FROM a.ends_at))::bigint
-    FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
-        AS w(patient_id, since, until, place)
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+        WITH ORDINALITY AS w(patient_id, early, since, until, place)
     JOIN appointments_appointment a
       ON a.patient_id = w.patient_id
-     AND a.starts_at >= w.since - interval '12 hours' AND a.starts_at < w.until
+     AND a.starts_at >= w.early AND a.starts_at < w.until
      AND a.ends_at > w.since
 """
 
@@ -214,24 +220,27 @@ def occupied_read(
     """What is taken of the doctors' and patients' days in question, in two queries."""
     occupied = Occupied(grid)
     doctors = sorted({(doctor, one.day) for one in wanted for doctor in one.doctors})
-    patients = sorted({(one.patient, one.day) for one in wanted})
+    patients = sorted({(one.patient, one.day) for one in wanted if not one.is_new})
     with connection.cursor() as cursor:
         asked = _asked(doctors, grid)
         cursor.execute(_OF_DOCTORS, [*asked, clinic_id, *asked, now])
         for place, start, end in cursor.fetchall():
-            occupied.add_doctors(*doctors[place - 1], start, end)
+            doctor, day = doctors[place - 1]
+            occupied.add_doctors(doctor, day, start, end)
         cursor.execute(_OF_PATIENTS, _asked(patients, grid))
         for place, start, end in cursor.fetchall():
-            occupied.add_patients(*patients[place - 1], start, end)
+            patient, day = patients[place - 1]
+            occupied.add_patients(patient, day, start, end)
     return occupied
 
 
 def _asked(
     pairs: Sequence[tuple[UUID, date]], grid: SlotGrid
-) -> tuple[list[UUID], list[datetime], list[datetime]]:
+) -> tuple[list[UUID], list[datetime], list[datetime], list[datetime]]:
     bounds = {day: grid.bounds(day) for day in {day for _, day in pairs}}
     return (
         [who for who, _ in pairs],
+        [bounds[day][0] - _LONGEST for _, day in pairs],
         [bounds[day][0] for _, day in pairs],
         [bounds[day][1] for _, day in pairs],
     )

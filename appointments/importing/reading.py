@@ -84,7 +84,7 @@ class CSVSource:
             raise ImportStopped(f"{self.path}: the file is UTF-16; save it as UTF-8")
         if start == _ZIP:
             raise ImportStopped(f"{self.path}: this is a ZIP archive or a workbook, not a CSV file")
-        stream: BinaryIO = self._raw
+        stream: BinaryIO | gzip.GzipFile = self._raw
         if start[:2] == _GZIP:
             self._check_gzip()
             stream = gzip.GzipFile(fileobj=self._raw)
@@ -160,8 +160,8 @@ class CSVSource:
 
     def _quoted_record(self, text: str) -> Record:
         """A row whose cell goes on over the next lines, or whose quote is simply wrong."""
-        line, more = self._line, []
-        whole = text
+        line, whole = self._line, text
+        more: list[str] = []
         while len(more) < RECORD_LINES and (following := self._next_line()) is not None:
             more.append(following)
             whole += following

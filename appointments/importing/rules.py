@@ -266,7 +266,7 @@ _AFTER_THE_FACT = frozenset({"COMPLETED", "NO_SHOW", "IN_PROGRESS", "CHECKED_IN"
 
 @lru_cache(maxsize=64)
 def _length(model: type[Patient] | type[Appointment] | type[ImportedRow], name: str) -> int:
-    return int(model._meta.get_field(name).max_length or 0)
+    return int(getattr(model._meta.get_field(name), "max_length", None) or 0)
 
 
 def _text(

@@ -4,6 +4,7 @@ import django.contrib.postgres.constraints
 import django.contrib.postgres.fields.ranges
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.comparison
 from django.conf import settings
 from django.db import migrations, models
 
@@ -96,6 +97,23 @@ class Migration(migrations.Migration):
                 ("starts_at", models.DateTimeField(verbose_name="starts")),
                 ("ends_at", models.DateTimeField(verbose_name="ends")),
                 ("timezone", models.CharField(max_length=64, verbose_name="time zone")),
+                (
+                    "local_day",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.db.models.functions.comparison.Cast(
+                            models.Func(
+                                models.F("timezone"),
+                                models.F("starts_at"),
+                                function="timezone",
+                                output_field=models.DateTimeField(),
+                            ),
+                            models.DateField(),
+                        ),
+                        output_field=models.DateField(),
+                        verbose_name="local day",
+                    ),
+                ),
                 (
                     "reason",
                     models.CharField(
@@ -531,6 +549,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+        ),
+        migrations.AddIndex(
+            model_name="appointment",
+            index=models.Index(
+                fields=["clinic", "local_day", "starts_at"], name="appointments_day"
+            ),
         ),
         migrations.AddIndex(
             model_name="appointment",

@@ -443,4 +443,4 @@ ALTER FUNCTION appointments_guard_claim() OWNER TO kairos_definer;
 CREATE CONSTRAINT TRIGGER appointments_claim
     AFTER INSERT OR UPDATE OF status, starts_at, ends_at, doctor_id ON appointments_appointment
     DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION appointments_guard_claim();
+    FOR EACH ROW WHEN (NEW.status NOT IN ('COMPLETED', 'NO_SHOW')) EXECUTE FUNCTION appointments_guard_claim();

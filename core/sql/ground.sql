@@ -122,6 +122,10 @@ DECLARE
     part text;
     low uuid;
     high uuid;
+    -- What can be written: a generated column is made anew in the partition.
+    columns text := (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+                     WHERE attrelid = to_regclass(format('public.%I', parent_table))
+                       AND attnum > 0 AND NOT attisdropped AND attgenerated = '');
 BEGIN
     IF NOT EXISTS (SELECT FROM core_partitioned WHERE parent = parent_table) THEN
         RAISE EXCEPTION '% is not partitioned by month', parent_table;
@@ -137,13 +141,13 @@ BEGIN
         CONTINUE WHEN to_regclass(format('public.%I', part)) IS NOT NULL;
         low := core_uuid7_floor(month AT TIME ZONE 'UTC');
         high := core_uuid7_floor((month + interval '1 month') AT TIME ZONE 'UTC');
-        EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
-                       part, parent_table);
+        EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS'
+                       ' INCLUDING GENERATED)', part, parent_table);
         EXECUTE format('REVOKE ALL ON %I FROM PUBLIC, kairos_app', part);
         -- Rows that came before their month was ready wait in the default partition: take them along.
         EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', parent_table, parent_table || '_rest');
-        EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE id >= %L AND id < %L',
-                       part, parent_table || '_rest', low, high);
+        EXECUTE format('INSERT INTO %I (%s) SELECT %s FROM %I WHERE id >= %L AND id < %L',
+                       part, columns, columns, parent_table || '_rest', low, high);
         EXECUTE format('ALTER TABLE %I DISABLE TRIGGER USER', parent_table || '_rest');
         EXECUTE format('DELETE FROM %I WHERE id >= %L AND id < %L', parent_table || '_rest', low, high);
         EXECUTE format('ALTER TABLE %I ENABLE TRIGGER USER', parent_table || '_rest');

@@ -9,10 +9,7 @@ Exit code 0 after a clean stop and when Kairos runs here already; 1 when somethi
 """
 
 import contextlib
-import errno
-import fcntl
 import http.client
-import json
 import os
 import signal
 import socket
@@ -25,9 +22,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 from deploy.local.console import say, step, warn
+from deploy.local.folder import DataFolder
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.process import (
     LaunchError,
@@ -91,13 +88,11 @@ class Supervisor:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.base = dict(environment)
         self.data_dir = Path(environment.get("DATA_DIR") or ROOT / ".data").expanduser().absolute()
-        self.logs = self.data_dir / "logs"
-        self.runtime_file = self.data_dir / "runtime.env"
+        self.folder = DataFolder(self.data_dir)
         self.host = environment.get("HOST") or "127.0.0.1"
         self.port = 0
         self.stopping = threading.Event()
         self.signals = 0
-        self.lock: IO[str] | None = None
         self.postgres: EmbeddedPostgres | None = None
         self.valkey: EmbeddedValkey | None = None
         self.preparing: subprocess.Popen[bytes] | None = None
@@ -110,8 +105,8 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         try:
-            self._make_data_dir()
-            if not self._lock():
+            self.folder.make()
+            if not self.folder.lock():
                 return 0
         except LaunchError as error:
             warn(f"Kairos cannot start: {error}")
@@ -125,7 +120,7 @@ class Supervisor:
             self._write_runtime_file()
             self._prepare()
             self._start_processes()
-            self._note_lock()
+            self.folder.note(self._url())
             self._banner(time.monotonic() - started)
             self._watch()
         except Stopped:
@@ -151,58 +146,6 @@ class Supervisor:
             raise Stopped
 
     # --- before anything runs ---------------------------------------------------------------------
-
-    def _make_data_dir(self) -> None:
-        try:
-            self.data_dir.mkdir(parents=True, exist_ok=True)
-            lock = self.data_dir / "kairos.lock"
-            if lock.exists() and lock.stat().st_uid != os.geteuid():
-                # Root could go on, and would leave files that the other user cannot open.
-                raise PermissionError(errno.EPERM, "it belongs to another user")
-            if self.data_dir.stat().st_uid == os.geteuid():
-                # As root the database runs as nobody, who has to pass through, not to look.
-                self.data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
-            self.logs.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise self._unusable(error) from error
-        if not os.access(self.logs, os.W_OK | os.X_OK):
-            raise self._unusable(PermissionError(errno.EACCES, "Permission denied"))
-
-    def _unusable(self, error: OSError) -> LaunchError:
-        return LaunchError(
-            f"{self.data_dir} cannot be written ({error.strerror}). If another user ran Kairos "
-            "there, run as that user; otherwise point DATA_DIR to a folder of your own."
-        )
-
-    def _lock(self) -> bool:
-        """Take the folder; False, with a word about who has it, when Kairos runs there already."""
-        path = self.data_dir / "kairos.lock"
-        try:
-            self.lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
-        except OSError as error:
-            raise self._unusable(error) from error
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            try:
-                holder = json.load(self.lock)
-                where = holder.get("url") or "still starting"
-                say(f"Kairos is already running here: {where} (pid {holder['pid']})")
-            except (ValueError, KeyError):
-                say(f"Kairos is already running here (data in {self.data_dir})")
-            return False
-        self._note_lock()
-        return True
-
-    def _note_lock(self) -> None:
-        """Write into the lock who holds it and where it answers."""
-        if self.lock is None:
-            return
-        url = self._url() if self.children else None
-        self.lock.seek(0)
-        self.lock.truncate()
-        json.dump({"pid": os.getpid(), "url": url}, self.lock)
-        self.lock.flush()
 
     def _choose_port(self) -> None:
         wanted = self.base.get("PORT", "")
@@ -243,7 +186,7 @@ class Supervisor:
         if leftovers:
             say(f"  the last run was killed: ending {len(leftovers)} processes it left behind")
             end_leftovers(leftovers, timeout=LEFTOVER_TIMEOUT)
-        self.runtime_file.unlink(missing_ok=True)
+        self.folder.runtime_file.unlink(missing_ok=True)
 
     # --- starting ---------------------------------------------------------------------------------
 
@@ -285,11 +228,11 @@ class Supervisor:
     def _write_runtime_file(self) -> None:
         """So that `manage.py` in another shell finds the running servers."""
         text = "".join(f"{name}={value}\n" for name, value in self._services().items())
-        fresh = self.runtime_file.with_suffix(".new")
+        fresh = self.folder.runtime_file.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
-        fresh.replace(self.runtime_file)
+        fresh.replace(self.folder.runtime_file)
 
     def _prepare(self) -> None:
         self.preparing = spawn(
@@ -312,18 +255,18 @@ class Supervisor:
         web = Child(
             "web",
             [*uvicorn, "--no-server-header", "--host", self.host, "--port", str(self.port)],
-            self.logs / "web.log",
+            self.folder.logs / "web.log",
             echo=True,
         )
         worker = Child(
             "worker",
             [*celery, "worker", "--loglevel=warning", "--concurrency=2", *lonely],
-            self.logs / "worker.log",
+            self.folder.logs / "worker.log",
         )
         beat = Child(
             "beat",
             [*celery, "beat", "--loglevel=warning", "--pidfile=", f"--schedule={schedule}"],
-            self.logs / "beat.log",
+            self.folder.logs / "beat.log",
         )
         return [web, worker, beat]
 
@@ -396,7 +339,7 @@ class Supervisor:
         ]
         for place, sign_ins in DEMO_SIGN_INS.items():
             lines += [f"    {place if i == 0 else '':<15}{name}" for i, name in enumerate(sign_ins)]
-        lines += ["", f"  Logs in {self.logs}. Ctrl-C stops everything.", ""]
+        lines += ["", f"  Logs in {self.folder.logs}. Ctrl-C stops everything.", ""]
         say("\n".join(lines))
 
     # --- keeping it running -----------------------------------------------------------------------
@@ -441,13 +384,13 @@ class Supervisor:
         say("\nKairos is stopping …")
         started = time.monotonic()
         with contextlib.ExitStack() as steps:
-            steps.callback(self._unlock)
+            steps.callback(self.folder.unlock)
             if self.postgres:
                 steps.callback(self.postgres.stop)
             if self.valkey:
                 steps.callback(self.valkey.stop)
             steps.callback(self._stop_processes)
-            steps.callback(self.runtime_file.unlink, missing_ok=True)
+            steps.callback(self.folder.runtime_file.unlink, missing_ok=True)
         say(f"Kairos has stopped ({time.monotonic() - started:.1f} s).")
 
     def _stop_processes(self) -> None:
@@ -455,14 +398,6 @@ class Supervisor:
         if self.preparing is not None:
             running.append(self.preparing)
         stop_all(running, timeout=STOP_TIMEOUT)
-
-    def _unlock(self) -> None:
-        """The lock file stays, emptied: removing it would let two processes lock two files."""
-        if self.lock is not None:
-            with contextlib.suppress(OSError):
-                self.lock.seek(0)
-                self.lock.truncate()
-            self.lock.close()
 
 
 if __name__ == "__main__":

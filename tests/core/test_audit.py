@@ -157,8 +157,8 @@ def test_an_event_slipped_in_later(ground: House, tamper):
     audit.seal()
     tamper(
         "INSERT INTO core_auditevent (id, clinic_id, at, actor_id, action, entity, subjects,"
-        " changes, request_id) SELECT core_uuid7_floor(now() - interval '3 days'), clinic_id, at, actor_id,"
-        " 'test.slipped', entity, subjects, changes, request_id"
+        " changes, request_id) SELECT core_uuid7_floor(now() - interval '3 days'), clinic_id, at,"
+        " actor_id, 'test.slipped', entity, subjects, changes, request_id"
         " FROM core_auditevent WHERE action = 'test.0'"
     )
     assert any("under no seal" in fault for fault in faults(ground.clinic.id))

@@ -6,6 +6,7 @@ from django.db import DataError, connection
 from clinics.models import Location
 from core import tenancy
 from tests.appointments.scene import scene
+from tests.support.polling import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,5 +89,7 @@ def test_a_rolled_back_savepoint_takes_its_scope_with_it():
 def test_a_connection_the_server_has_closed_is_replaced(owner_connection):
     first = backend()
     owner_connection.execute("SELECT pg_terminate_backend(%s)", [first])
+    living = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+    eventually(lambda: owner_connection.execute(living, [first]).fetchone() == (0,))
     with tenancy.scope(()):
         assert backend() != first

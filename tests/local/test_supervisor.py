@@ -47,8 +47,8 @@ class Small(run.Supervisor):
     def _prepare(self): pass
     def _programs(self):
         return [
-            run.Child("web", [sys.executable, "-c", WEB], self.logs / "web.log", echo=True),
-            run.Child("worker", [sys.executable, "-c", WORKER], self.logs / "worker.log"),
+            run.Child("web", [sys.executable, "-c", WEB], self.folder.logs / "web.log", echo=True),
+            run.Child("worker", [sys.executable, "-c", WORKER], self.folder.logs / "worker.log"),
         ]
 
 sys.exit(Small(os.environ).run())

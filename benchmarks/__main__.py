@@ -1,0 +1,121 @@
+"""`python -m benchmarks`: measure Kairos at a shape of data, beside its floors.
+
+all                       every case, and the cost of row security (the default)
+slots book day mine search    single cases (slots and book are two each)
+plans                     the query plans of every case; fails on a large table read whole
+profile slots|book|day|…  where the time of a request goes
+rls                       what scope and row security cost
+"""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import django
+
+from benchmarks.shape import SHAPES
+from benchmarks.world import World, opened
+
+_GROUPS = {"slots": ["slots", "slots-many"], "book": ["book", "book-hot"]}
+_CASES = ["slots", "slots-many", "book", "book-hot", "day", "mine", "search"]
+_PROFILED = 4000  # requests
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "what", nargs="?", default="all", choices=["all", *_CASES, "plans", "profile", "rls"]
+    )
+    parser.add_argument("case", nargs="?", choices=_CASES, help="for plans and profile")
+    parser.add_argument("--shape", default="S", choices=list(SHAPES))
+    parser.add_argument("--seconds", type=float, default=8, help="of each run (8)")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each case (3)")
+    parser.add_argument("--keep", type=Path, help="keep the built data here for the next run")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _set_up(world: World) -> None:
+    """Django in this process, with the environment of the server; its log goes nowhere."""
+    os.environ.update(world.env)
+    django.setup()
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for good
+
+
+def _run(world: World, arguments: argparse.Namespace) -> int:
+    # These read models, which are there only after the set-up.
+    from benchmarks import machine, report, running  # noqa: PLC0415
+    from benchmarks.cases import CASES  # noqa: PLC0415
+    from benchmarks.plans import plans_report  # noqa: PLC0415
+    from benchmarks.population import People  # noqa: PLC0415
+    from benchmarks.profiling import profile  # noqa: PLC0415
+    from benchmarks.row_security import row_security  # noqa: PLC0415
+
+    people = People(world.url)
+    chosen = arguments.case or "book"
+    match arguments.what:
+        case "plans":
+            names = [arguments.case] if arguments.case else _CASES
+            return 0 if plans_report(people, names, _say) else 1
+        case "profile":
+            askings = CASES[chosen].make(people, _PROFILED / 1000)[:_PROFILED]
+            profile(askings, _say)
+            return 0
+    facts = machine.machine(world)
+    shape = SHAPES[arguments.shape]
+    _say(
+        f"shape {shape.name}: {shape.clinics} clinics, {shape.doctors} doctors,"
+        f" {shape.patients:,} patients, {shape.appointments:,} appointments"
+    )
+    for name, fact in facts.items():
+        _say(f"{name:>10}: {fact}")
+    figures = []
+    if arguments.what != "rls":
+        names = _CASES if arguments.what == "all" else _GROUPS.get(arguments.what, [arguments.what])
+        figures = running.measure(
+            names, world, people, _progress, seconds=arguments.seconds, repeat=arguments.repeat
+        )
+        _say("")
+        report.table(figures, _say)
+    added: dict[str, float] = {}
+    if arguments.what in {"all", "rls"}:
+        _say("\nscope and row security, a transaction on one connection:")
+        added = row_security(world, people, _say, seconds=2, repeat=arguments.repeat)
+    _say(f"\nload of the machine at the end: {os.getloadavg()[0]:.1f}")
+    if arguments.json:
+        content: dict[str, Any] = {
+            "machine": facts,
+            "shape": shape.name,
+            "cases": report.as_json(figures),
+            "row_security_ms": added,
+        }
+        report.write_json(arguments.json, content)
+    return 0
+
+
+def main() -> int:
+    arguments = _arguments()
+    with opened(arguments.shape, arguments.keep) as world:
+        _set_up(world)
+        return _run(world, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
