@@ -80,7 +80,7 @@ class Bookings:
             clinic, span = self._unseen.pop(0)
             hot = set(self._hot[clinic])
             doctors = [one for one in self._people.doctors_of[clinic] if one not in hot]
-            self._free += self._find(clinic, doctors, span)
+            self._free += self._find(clinic, doctors, span, half=0)
         self._people.random.shuffle(self._free)
         taken, self._free = self._free[:count], self._free[count:]
         return taken
@@ -94,9 +94,11 @@ class Bookings:
         clinic = max(self._hot, key=lambda one: len(self._hot[one]))
         doctor = self._hot[clinic].pop()
         span = (0, _SPANS[-1][1])
-        return [booking.asking() for booking in self._find(clinic, [doctor], span)]
+        return [booking.asking() for booking in self._find(clinic, [doctor], span, half=1)]
 
-    def _find(self, clinic: UUID, doctors: list[UUID], span: tuple[int, int]) -> list[Booking]:
+    def _find(
+        self, clinic: UUID, doctors: list[UUID], span: tuple[int, int], *, half: int
+    ) -> list[Booking]:
         people = self._people
         desks, service = people.desks_of[clinic], people.consultation[clinic]
         now = clock.now() + timedelta(hours=2)  # nothing that begins while the run goes on
@@ -111,8 +113,9 @@ class Bookings:
                 patient_rules=False,
                 limit=1_000_000,
             )
-        # Patients take turns, so that neighbouring bookings are for different ones.
-        turns = cycle(people.patients_of(clinic))
+        # Patients take turns, so that neighbouring bookings are for different ones; the hot
+        # doctor's are not those of the others.
+        turns = cycle(people.patients_of(clinic)[half::2])
         found = [
             Booking(
                 clinic,

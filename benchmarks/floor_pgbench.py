@@ -10,7 +10,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +19,7 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.types.range import TimestamptzRange
 
 from benchmarks.bookings import Booking
+from benchmarks.population import Staff
 from benchmarks.statements import Statement, literal, statements_of
 from benchmarks.world import World
 from core import ids
@@ -79,6 +80,16 @@ class _Retelling:
         return f"{moment:%Y-%m-%d}{found[2]}{moment:%H:%M:%S}" if moment else found[0]
 
 
+def _unlike(booking: Booking) -> Booking:
+    """A booking that has nothing in common with this one: what changes with it is what varies."""
+    return Booking(
+        *(ids.uuid7() for _ in range(5)),
+        booking.starts_at + timedelta(days=400, minutes=7),
+        booking.ends_at + timedelta(days=400, minutes=7),
+        Staff(ids.uuid7(), ids.uuid7(), ids.uuid7()),
+    )
+
+
 #: What pgbench would take for a variable inside a constant.
 _LOOKS_LIKE_A_VARIABLE = re.compile(r":[A-Za-z_]")
 _CASTS = {UUID: "::uuid", datetime: "::timestamptz", TimestamptzRange: "::tstzrange"}
@@ -87,12 +98,12 @@ _CASTS = {UUID: "::uuid", datetime: "::timestamptz", TimestamptzRange: "::tstzra
 class Script:
     """A booking as a pgbench script, and the table that feeds it."""
 
-    def __init__(self, told: Booking, other: Booking) -> None:
-        """Make the booking `told` and write down its statements. `other` is any other one."""
+    def __init__(self, told: Booking) -> None:
+        """Make the booking `told`, and write down its statements."""
         asking = told.asking()
         self._told, self._key = told, asking.key or ""
         self._varying: list[str] = []
-        retelling = _Retelling(told, other)
+        retelling = _Retelling(told, _unlike(told))
         body = [self._line(statement, retelling) for statement in statements_of(asking)]
         names = ", ".join(f"v{number}" for number in range(len(self._varying)))
         fetch = f"SELECT {names} FROM {TABLE} WHERE n = (SELECT nextval('{TABLE}_turn')) \\gset"

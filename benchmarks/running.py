@@ -43,8 +43,8 @@ def read_floor(world: World, people: People, seconds: float, repeat: int) -> Fig
 
 def booking_floor(world: World, people: People, repeat: int) -> float:
     """Transactions a second: the statements of a booking through pgbench; the median."""
-    told, other, *bookings = people.bookings.take_plain(_FLOOR_WARM_UP + _FLOOR_BOOKINGS * repeat)
-    script = Script(told, other)
+    told, *bookings = people.bookings.take_plain(_FLOOR_WARM_UP + _FLOOR_BOOKINGS * repeat)
+    script = Script(told)
     script.feed(people.database, bookings)
     each = min(_FLOOR_BOOKINGS, (len(bookings) - _FLOOR_WARM_UP) // repeat)
 

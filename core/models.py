@@ -42,7 +42,7 @@ class OutboxEvent(models.Model):
             models.Index(
                 fields=["next_attempt_at"],
                 name="core_outbox_waiting",
-                condition=models.Q(delivered_at=None, failed_at=None),
+                condition=models.Q(delivered_at=None),
             ),
             models.Index(fields=["clinic_id", "id"], name="core_outbox_clinic"),
         ]

@@ -24,6 +24,7 @@ from core.models import OutboxEvent, OutboxReceipt
 log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 12
+ROUND = 200
 _BACKOFF_CAP = timedelta(hours=1)
 
 
@@ -54,7 +55,7 @@ def listens(*topics: str) -> Callable[[Listener], Listener]:
     return register
 
 
-def relay(limit: int = 200) -> int:
+def relay(limit: int = ROUND) -> int:
     """Deliver waiting events, oldest first; returns how many were taken.
 
     Safe to run anywhere and at once: rows are claimed with SKIP LOCKED. One listener that fails

@@ -7,8 +7,11 @@ from core import audit, idempotency, outbox, partitions
 
 @shared_task(name="core.outbox_relay")
 def outbox_relay() -> int:
-    """Deliver waiting outbox events."""
-    return outbox.relay()
+    """Deliver waiting outbox events; with more than one round's worth, ask for the next round."""
+    delivered = outbox.relay()
+    if delivered >= outbox.ROUND:
+        outbox_relay.apply_async(retry=False, ignore_result=True)
+    return delivered
 
 
 @shared_task(name="core.audit_seal")

@@ -36,8 +36,8 @@ def scope(clinics: Clinics, *, statement_timeout_ms: int | None = None) -> Itera
     """Open a transaction that sees `clinics` only, and commit it at the end.
 
     Nested, it narrows or widens for the inner block (a savepoint) and restores the outer scope
-    after it. `statement_timeout_ms` replaces the connection's limit for this transaction: 30 000
-    for reports, 60 000 for jobs. Raises whatever the block raises, after rolling it back.
+    after it. `statement_timeout_ms` replaces the connection's limit until the outermost
+    transaction ends: 30 000 for reports, 60 000 for jobs. Raises whatever the block raises, after rolling it back.
     """
     value = _as_setting(clinics)
     nested = connection.in_atomic_block
@@ -57,18 +57,8 @@ def scope(clinics: Clinics, *, statement_timeout_ms: int | None = None) -> Itera
         _setting.reset(token)
 
 
-@contextmanager
-def assumed(clinics: Clinics) -> Iterator[None]:
-    """Tell Python what a SQL function has just set, so that nested scopes restore it rightly."""
-    token = _setting.set(_as_setting(clinics))
-    try:
-        yield
-    finally:
-        _setting.reset(token)
-
-
 def assume(clinics: Clinics) -> None:
-    """As `assumed`, for the rest of the surrounding `scope` (which resets it)."""
+    """Tell Python what a SQL function has just set, for the rest of the surrounding `scope`."""
     _setting.set(_as_setting(clinics))
 
 

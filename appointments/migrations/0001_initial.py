@@ -19,9 +19,11 @@ CALENDAR_UNDO = """
     DROP TRIGGER appointments_status ON appointments_appointment;
     DROP FUNCTION appointments_guard_status();
     DROP TABLE appointments_transition;
-    DROP FUNCTION appointments_unclaimed(uuid, tstzrange);
     DROP FUNCTION appointments_sweep(timestamptz, timestamptz);
     DROP FUNCTION appointments_release(uuid);
+    DROP FUNCTION appointments_unblock(uuid);
+    DROP FUNCTION appointments_block(uuid, tstzrange);
+    DROP FUNCTION appointments_spans(uuid);
     DROP FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange,
         tstzrange, uuid, timestamptz, boolean, uuid, uuid, boolean);
     DROP FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz,

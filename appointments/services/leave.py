@@ -1,6 +1,6 @@
 """A doctor's leave and other exceptions: they close the calendar, and say whom that affects."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from accounts.roles import Permission
-from appointments.models import OPEN, Appointment, BusyTime, Claim
+from appointments.models import OPEN, Appointment
 from appointments.services import calendar
 from clinics.models import Clinic, Doctor, ExceptionKind, Location, ScheduleException
 from clinics.principal import Principal
@@ -41,7 +41,7 @@ def exception_create(*, by: Principal, clinic: Clinic, **fields: Any) -> Schedul
         ScheduleException, {"clinic": clinic, **fields}, action="schedule.exception_created"
     )
     if exception.kind == ExceptionKind.LEAVE:
-        _block(exception, clinic)
+        _block(exception.doctor_id, _spans(exception))
     return exception
 
 
@@ -54,7 +54,9 @@ def exception_remove(
         raise KairosError(ErrorCode.NOT_FOUND)
     _require_right(by, exception.clinic_id, exception.doctor_id)
     versions.require(exception, expected_version)
-    BusyTime.objects.filter(exception=exception, kind=Claim.BLOCKED).delete()
+    spans = _spans(exception)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT appointments_unblock(%s)", [exception.id])
     journal.record(
         journal.Act(
             "schedule.exception_removed",
@@ -71,7 +73,10 @@ def exception_remove(
             payload={"id": exception.id, "doctor": exception.doctor_id},
         )
     )
+    leave = exception.kind == ExceptionKind.LEAVE
     exception.delete()
+    if leave:  # another leave may cover the same time
+        _block(exception.doctor_id, spans)
 
 
 def exception_affected(exception: ScheduleException) -> QuerySet[Appointment]:
@@ -79,7 +84,7 @@ def exception_affected(exception: ScheduleException) -> QuerySet[Appointment]:
     if exception.kind == ExceptionKind.HOURS:
         return Appointment.objects.none()
     inside = Q()
-    for start, end in _spans(exception, _zone(exception)):
+    for start, end in _spans(exception):
         inside |= Q(starts_at__lt=end, ends_at__gt=start)
     found = Appointment.objects.filter(
         inside, clinic_id=exception.clinic_id, status__in=OPEN
@@ -95,73 +100,26 @@ def _require_right(by: Principal, clinic_id: UUID, doctor_id: UUID | None) -> No
     by.require(Permission.SCHEDULE_WRITE, clinic_id, doctor_id=doctor_id)
 
 
-def _zone(exception: ScheduleException) -> str:
-    if exception.location_id:
-        return Location.objects.values_list("timezone", flat=True).get(pk=exception.location_id)
-    return Clinic.objects.values_list("timezone", flat=True).get(pk=exception.clinic_id)
-
-
-def _block(exception: ScheduleException, clinic: Clinic) -> None:
-    """Claim what nobody has booked of the leave. Under the doctor's locks, day by day."""
-    doctor_id = exception.doctor_id
-    if doctor_id is None:
+def _block(doctor: UUID | None, spans: list[tuple[datetime, datetime]]) -> None:
+    """Claim for the doctor's leaves what nobody has booked, under the doctor's locks."""
+    if doctor is None:
         raise AssertionError("leave has a doctor, by a constraint")
-    spans = _spans(exception, _zone(exception))
     locks.advisory(
         key
         for start, end in spans
         for capped in (False, True)
-        for key in calendar.lock_keys(doctor_id, start, end, capped=capped)
+        for key in calendar.lock_keys(doctor, start, end, capped=capped)
     )
-    claims = []
     with connection.cursor() as cursor:
         for start, end in spans:
-            cursor.execute(
-                "SELECT unnest(appointments_unclaimed(%s, tstzrange(%s, %s)))",
-                [doctor_id, start, end],
-            )
-            claims += [
-                BusyTime(
-                    clinic_id=clinic.id,
-                    doctor_id=doctor_id,
-                    lane=None,
-                    period=free,
-                    visit=free,
-                    kind=Claim.BLOCKED,
-                    exception=exception,
-                    reason=exception.reason,
-                )
-                for (free,) in cursor.fetchall()
-            ]
-    BusyTime.objects.bulk_create(claims)
+            cursor.execute("SELECT appointments_block(%s, tstzrange(%s, %s))", [doctor, start, end])
 
 
-def _spans(exception: ScheduleException, zone: str) -> list[tuple[datetime, datetime]]:
-    """The closed time as [from, to) instants: one for whole days, one a day for parts of days."""
-    pieces: list[tuple[date, time | None, date, time | None]] = []
-    if exception.start_time is None:
-        pieces.append((exception.start_date, None, exception.end_date + timedelta(days=1), None))
-    else:
-        for number in range((exception.end_date - exception.start_date).days + 1):
-            day = exception.start_date + timedelta(days=number)
-            until_midnight = exception.end_time == time(0)
-            pieces.append(
-                (
-                    day,
-                    exception.start_time,
-                    day + timedelta(days=1) if until_midnight else day,
-                    exception.end_time,
-                )
-            )
-    walls: list[datetime] = []
-    for start_day, start, end_day, end in pieces:
-        walls.append(datetime.combine(start_day, start or time(0)))
-        walls.append(datetime.combine(end_day, end or time(0)))
+def _spans(exception: ScheduleException) -> list[tuple[datetime, datetime]]:
+    """The closed time as [from, to) instants."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT core_instant(wall, %s)"
-            " FROM unnest(%s::timestamp[]) WITH ORDINALITY AS w(wall, n) ORDER BY n",
-            [zone, walls],
+            "SELECT lower(span), upper(span) FROM unnest(appointments_spans(%s)) AS span",
+            [exception.id],
         )
-        instants = [row[0] for row in cursor.fetchall()]
-    return list(zip(instants[::2], instants[1::2], strict=True))
+        return [(row[0], row[1]) for row in cursor.fetchall()]

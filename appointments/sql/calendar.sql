@@ -3,7 +3,7 @@
 GRANT SELECT ON clinics_clinic, clinics_doctor, clinics_location, clinics_service, clinics_membership,
     clinics_scheduletemplate, clinics_scheduletemplate_services, clinics_scheduleexception,
     appointments_appointment, appointments_busytime TO kairos_definer;
-GRANT UPDATE, DELETE ON appointments_busytime TO kairos_definer;
+GRANT INSERT, UPDATE, DELETE ON appointments_busytime TO kairos_definer;
 
 -- How many visits of a doctor count on the local days [p_first, p_last): everything but cancellations
 -- in good time, in whichever clinic.
@@ -299,24 +299,72 @@ BEGIN
 END
 $$;
 
--- Give an appointment's time back. Inside the doctor's leave it becomes the leave's.
-CREATE FUNCTION appointments_release(p_appointment uuid) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = public, pg_temp AS $$
-BEGIN
-    UPDATE appointments_busytime b
-    SET kind = 'BLOCKED', appointment_id = NULL, patient_id = NULL, room_id = NULL, exception_id = e.id
+-- The time that an exception closes, as instants: one range for whole days, one a day for parts.
+-- Local days are those of its location, or of the clinic when it has none.
+CREATE FUNCTION appointments_spans(p_exception uuid) RETURNS tstzmultirange
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT CASE WHEN e.start_time IS NULL
+        THEN tstzmultirange(tstzrange(core_instant(e.start_date::timestamp, z.zone),
+                                      core_instant(e.end_date + interval '1 day', z.zone)))
+        ELSE (SELECT range_agg(tstzrange(
+                  core_instant(d.day + e.start_time, z.zone),
+                  core_instant(CASE WHEN e.end_time = '00:00' THEN d.day + interval '1 day'
+                                    ELSE d.day + e.end_time END, z.zone)))
+              FROM generate_series(e.start_date::timestamp, e.end_date::timestamp,
+                                   interval '1 day') AS d(day))
+        END
     FROM clinics_scheduleexception e
     JOIN clinics_clinic c ON c.id = e.clinic_id
     LEFT JOIN clinics_location l ON l.id = e.location_id
-    WHERE b.appointment_id = p_appointment AND e.doctor_id = b.doctor_id AND e.kind = 'LEAVE'
-      AND (lower(b.visit) AT TIME ZONE COALESCE(l.timezone, c.timezone))::date BETWEEN e.start_date AND e.end_date
-      AND (e.start_time IS NULL
-           OR ((lower(b.visit) AT TIME ZONE COALESCE(l.timezone, c.timezone))::time >= e.start_time
-               AND (e.end_time = '00:00'
-                    OR (upper(b.visit) AT TIME ZONE COALESCE(l.timezone, c.timezone))::time
-                        <= e.end_time)));
-    DELETE FROM appointments_busytime b WHERE b.appointment_id = p_appointment;
+    CROSS JOIN LATERAL (SELECT COALESCE(l.timezone, c.timezone)::text) AS z(zone)
+    WHERE e.id = p_exception
+$$;
+
+-- Claim for the doctor's leaves whatever of `p_during` nobody has claimed, in every lane. Under the
+-- doctor's locks. The rows belong to the leave's clinic, whichever clinic's visit made room; their
+-- ids are random ones, since they are made here.
+CREATE FUNCTION appointments_block(p_doctor uuid, p_during tstzrange) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    leave record;
+BEGIN
+    FOR leave IN
+        SELECT e.id, e.clinic_id, e.reason FROM clinics_scheduleexception e
+        WHERE e.doctor_id = p_doctor AND e.kind = 'LEAVE'
+          AND e.end_date >= (lower(p_during) - interval '2 days')::date
+          AND e.start_date <= (upper(p_during) + interval '2 days')::date
+        ORDER BY e.id
+    LOOP
+        INSERT INTO appointments_busytime (id, clinic_id, doctor_id, lane, period, visit, kind,
+                                           exception_id, reason, created_at)
+        SELECT gen_random_uuid(), leave.clinic_id, p_doctor, NULL, free, free, 'BLOCKED',
+               leave.id, leave.reason, now()
+        FROM unnest(
+            appointments_spans(leave.id) * tstzmultirange(p_during)
+            - COALESCE((SELECT range_agg(b.period) FROM appointments_busytime b
+                        WHERE b.doctor_id = p_doctor AND b.period && p_during), '{}')
+        ) AS free;
+    END LOOP;
+END
+$$;
+
+-- Take back what a leave has claimed, in whichever clinic's scope.
+CREATE FUNCTION appointments_unblock(p_exception uuid) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    DELETE FROM appointments_busytime b WHERE b.exception_id = p_exception AND b.kind = 'BLOCKED'
+$$;
+
+-- Give an appointment's time back; what of it lies in the doctor's leave becomes the leave's.
+CREATE FUNCTION appointments_release(p_appointment uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    freed record;
+BEGIN
+    DELETE FROM appointments_busytime b WHERE b.appointment_id = p_appointment
+    RETURNING b.doctor_id, b.period INTO freed;
+    IF FOUND AND upper(freed.period) > now() THEN
+        PERFORM appointments_block(freed.doctor_id, freed.period);
+    END IF;
 END
 $$;
 
@@ -336,35 +384,33 @@ BEGIN
 END
 $$;
 
--- The part of a leave that nobody has booked yet, as ranges; what is booked stays until it is moved.
-CREATE FUNCTION appointments_unclaimed(p_doctor uuid, p_during tstzrange) RETURNS tstzmultirange
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT tstzmultirange(p_during) - COALESCE(range_agg(b.period), '{}'::tstzmultirange)
-    FROM appointments_busytime b
-    WHERE b.doctor_id = p_doctor AND b.period && p_during
-$$;
-
 ALTER FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz, timestamptz,
     timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer) OWNER TO kairos_definer;
 ALTER FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange, tstzrange,
     uuid, timestamptz, boolean, uuid, uuid, boolean) OWNER TO kairos_definer;
 ALTER FUNCTION appointments_release(uuid) OWNER TO kairos_definer;
 ALTER FUNCTION appointments_sweep(timestamptz, timestamptz) OWNER TO kairos_definer;
-ALTER FUNCTION appointments_unclaimed(uuid, tstzrange) OWNER TO kairos_definer;
+ALTER FUNCTION appointments_spans(uuid) OWNER TO kairos_definer;
+ALTER FUNCTION appointments_block(uuid, tstzrange) OWNER TO kairos_definer;
+ALTER FUNCTION appointments_unblock(uuid) OWNER TO kairos_definer;
 REVOKE EXECUTE ON FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz,
     timestamptz, timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange,
     tstzrange, uuid, timestamptz, boolean, uuid, uuid, boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION appointments_release(uuid) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION appointments_sweep(timestamptz, timestamptz) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION appointments_unclaimed(uuid, tstzrange) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION appointments_spans(uuid) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION appointments_block(uuid, tstzrange) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION appointments_unblock(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz,
     timestamptz, timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange,
     tstzrange, uuid, timestamptz, boolean, uuid, uuid, boolean) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_release(uuid) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_sweep(timestamptz, timestamptz) TO kairos_app;
-GRANT EXECUTE ON FUNCTION appointments_unclaimed(uuid, tstzrange) TO kairos_app;
+GRANT EXECUTE ON FUNCTION appointments_spans(uuid) TO kairos_app;
+GRANT EXECUTE ON FUNCTION appointments_block(uuid, tstzrange) TO kairos_app;
+GRANT EXECUTE ON FUNCTION appointments_unblock(uuid) TO kairos_app;
 
 -- Which status may follow which. The same table as appointments/lifecycle.py (a test compares them).
 -- A step back is an undo, which says so in a local setting; an accidental UPDATE does not.

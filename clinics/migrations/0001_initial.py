@@ -1249,8 +1249,15 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("end_time__isnull", True), ("start_time__isnull", True)),
-                    ("end_time__gt", models.F("start_time")),
-                    models.Q(("end_time", "00:00"), ("start_time__isnull", False)),
+                    models.Q(
+                        ("end_time__isnull", False),
+                        ("start_time__isnull", False),
+                        models.Q(
+                            ("end_time__gt", models.F("start_time")),
+                            ("end_time", "00:00"),
+                            _connector="OR",
+                        ),
+                    ),
                     _connector="OR",
                 ),
                 name="clinics_exception_times",

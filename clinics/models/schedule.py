@@ -224,8 +224,8 @@ class ScheduleException(Entity):
             ),
             models.CheckConstraint(
                 condition=Q(start_time__isnull=True, end_time__isnull=True)
-                | Q(end_time__gt=F("start_time"))
-                | Q(start_time__isnull=False, end_time="00:00"),
+                | Q(start_time__isnull=False, end_time__isnull=False)
+                & (Q(end_time__gt=F("start_time")) | Q(end_time="00:00")),
                 name="clinics_exception_times",
                 violation_error_message=_("Give both times, the end after the start."),
             ),

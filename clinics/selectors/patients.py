@@ -27,13 +27,11 @@ def patients_visible_to(principal: Principal) -> QuerySet[Patient]:
 
 
 def clinical_text_of(principal: Principal, patients: Iterable[Patient]) -> set[UUID]:
-    """Which of these charts' notes the principal may read."""
+    """Which of these charts' notes the principal may read: the staff's words among themselves."""
     return {
         patient.id
         for patient in patients
-        if principal.may_for(
-            Permission.APPOINTMENT_CLINICAL, patient.clinic_id, patient_id=patient.id
-        )
+        if principal.may(Permission.APPOINTMENT_CLINICAL, patient.clinic_id)
         or principal.may_own(Permission.APPOINTMENT_CLINICAL, patient.clinic_id)
     }
 

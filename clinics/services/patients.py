@@ -39,6 +39,7 @@ def patient_update(
     Raises PERMISSION_DENIED for another field, NOT_FOUND, PRECONDITION_FAILED, VALIDATION_ERROR,
     CONFLICT.
     """
+    fields = _cleaned(patient.clinic, fields)
     if contact_only:
         # What is repeated unchanged, as in a PUT of the whole chart, is not a change.
         refused = sorted(
@@ -53,7 +54,7 @@ def patient_update(
     return apply_changes(
         Patient,
         patient.id,
-        _cleaned(patient.clinic, fields),
+        fields,
         expected_version=expected_version,
         action="patient.changed",
     )
@@ -92,8 +93,8 @@ def _cleaned(clinic: Clinic, fields: Mapping[str, Any]) -> dict[str, Any]:
         values["phone"] = phone_in(clinic.country, values["phone"])
     if values.get("external_id") == "":
         values["external_id"] = None
-    if "notes" in values:
-        values["notes"] = values["notes"] or ""
+    if values.get("notes") is None:  # null is what a reader without the right was shown
+        values.pop("notes", None)
     return values
 
 

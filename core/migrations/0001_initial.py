@@ -156,7 +156,7 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [
                     models.Index(
-                        condition=models.Q(("delivered_at", None), ("failed_at", None)),
+                        condition=models.Q(("delivered_at", None)),
                         fields=["next_attempt_at"],
                         name="core_outbox_waiting",
                     ),

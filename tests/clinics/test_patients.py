@@ -296,6 +296,7 @@ def test_notes_are_for_who_may_read_clinical_text(cast: Cast) -> None:
         (cast.finance, None),
         (cast.support, None),
         (cast.pharmacist, None),
+        (cast.patient_user, None),
     ]:
         client = signed_in(user)
         one = client.get(f"/api/v1/patients/{cast.patient.id}").json()

@@ -21,4 +21,4 @@ def undelivered() -> int:
 def test_a_booking_reaches_the_worker(celery_worker_process):
     ground = house("ground")
     ground.book(SOON)
-    assert eventually(lambda: undelivered() == 0, timeout=20)
+    assert eventually(lambda: undelivered() == 0, timeout=40)
