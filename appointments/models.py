@@ -82,9 +82,7 @@ class Appointment(Entity):
     local_day = models.GeneratedField(
         verbose_name=_("local day"),
         expression=Cast(
-            Func(
-                F("timezone"), F("starts_at"), function="timezone", output_field=DateTimeField()
-            ),
+            Func(F("timezone"), F("starts_at"), function="timezone", output_field=DateTimeField()),
             DateField(),
         ),
         output_field=DateField(),

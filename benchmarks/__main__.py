@@ -10,6 +10,7 @@ rls                       what scope and row security cost
 import argparse
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,10 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "what", nargs="?", default="all", choices=["all", *_CASES, "plans", "profile", "rls"]
+        "what",
+        nargs="?",
+        default="all",
+        choices=["all", *_CASES, "plans", "profile", "rls", "server"],
     )
     parser.add_argument("case", nargs="?", choices=_CASES, help="for plans and profile")
     parser.add_argument("--shape", default="S", choices=list(SHAPES))
@@ -67,6 +71,7 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
     from benchmarks.population import People  # noqa: PLC0415
     from benchmarks.profiling import profile  # noqa: PLC0415
     from benchmarks.row_security import row_security  # noqa: PLC0415
+    from benchmarks.server_choice import server_choice  # noqa: PLC0415
 
     people = People(world.url)
     chosen = arguments.case or "book"
@@ -77,6 +82,9 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
         case "profile":
             askings = CASES[chosen].make(people, _PROFILED / 1000)[:_PROFILED]
             profile(askings, _say)
+            return 0
+        case "server":
+            server_choice(world, people, _say, seconds=arguments.seconds, repeat=arguments.repeat)
             return 0
     facts = machine.machine(world)
     shape = SHAPES[arguments.shape]
@@ -112,6 +120,7 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     with opened(arguments.shape, arguments.keep) as world:
         _set_up(world)
         return _run(world, arguments)

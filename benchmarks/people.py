@@ -34,6 +34,7 @@ SERVICES = (
     ("Video consultation", 20, 0, ["VIDEO_CALL"]),
     ("Check-up", 35, 5, ["IN_PERSON"]),
 )
+_BATCH = 1000  # a statement takes at most 65,535 parameters
 _EARLY = ((time(8), time(12)), (time(13), time(17)))
 _LATE = ((time(9), time(13)), (time(14), time(18)))
 
@@ -61,8 +62,10 @@ def people_create(shape: Shape) -> None:
         desks = _users("desk", shape.receptionists)
         accounts = _users("patient", shape.accounts)
         admins = _users("manager", shape.clinics)
-        User.objects.bulk_create([*(user for user, _ in doctors), *desks, *accounts, *admins])
-        Doctor.objects.bulk_create(doctor for _, doctor in doctors)
+        User.objects.bulk_create(
+            [*(user for user, _ in doctors), *desks, *accounts, *admins], batch_size=_BATCH
+        )
+        Doctor.objects.bulk_create((doctor for _, doctor in doctors), batch_size=_BATCH)
         _employ(
             groups,
             [
@@ -130,35 +133,47 @@ def _places(clinics: list[Clinic]) -> dict[UUID, list[Location]]:
         ]
         for clinic in clinics
     }
-    Location.objects.bulk_create(place for both in places.values() for place in both)
+    Location.objects.bulk_create(
+        (place for both in places.values() for place in both), batch_size=_BATCH
+    )
     Room.objects.bulk_create(
-        Room(clinic_id=place.clinic_id, location=place, name=f"Room {number}")
-        for both in places.values()
-        for place in both
-        for number in range(1, 4)
+        (
+            Room(clinic_id=place.clinic_id, location=place, name=f"Room {number}")
+            for both in places.values()
+            for place in both
+            for number in range(1, 4)
+        ),
+        batch_size=_BATCH,
     )
     Service.objects.bulk_create(
-        Service(
-            clinic=clinic,
-            name=name,
-            duration_minutes=minutes,
-            buffer_after_minutes=after,
-            modes=modes,
-        )
-        for clinic in clinics
-        for name, minutes, after, modes in SERVICES
+        (
+            Service(
+                clinic=clinic,
+                name=name,
+                duration_minutes=minutes,
+                buffer_after_minutes=after,
+                modes=modes,
+            )
+            for clinic in clinics
+            for name, minutes, after, modes in SERVICES
+        ),
+        batch_size=_BATCH,
     )
     return places
 
 
 def _employ(groups: dict[tuple[UUID, str], int], posts: list[tuple[Clinic, User, Role]]) -> None:
     Membership.objects.bulk_create(
-        Membership(clinic=clinic, user=user, role=role) for clinic, user, role in posts
+        (Membership(clinic=clinic, user=user, role=role) for clinic, user, role in posts),
+        batch_size=_BATCH,
     )
     through = User.groups.through
     through.objects.bulk_create(
-        through(user_id=user.id, group_id=groups[clinic.id, role.value])
-        for clinic, user, role in posts
+        (
+            through(user_id=user.id, group_id=groups[clinic.id, role.value])
+            for clinic, user, role in posts
+        ),
+        batch_size=_BATCH,
     )
 
 
@@ -185,25 +200,31 @@ def _hours(
                         modes=["IN_PERSON", "VIDEO_CALL"],
                     )
                 )
-    ScheduleTemplate.objects.bulk_create(templates)
+    ScheduleTemplate.objects.bulk_create(templates, batch_size=2000)
     services: dict[UUID, list[UUID]] = {}
     for clinic_id, service_id in Service.objects.values_list("clinic_id", "id"):
         services.setdefault(clinic_id, []).append(service_id)
     links = ScheduleTemplate.services.through
     listed = {doctor.id for doctor in doctors[::4]}  # these say which services; others: any
     links.objects.bulk_create(
-        links(scheduletemplate_id=template.id, service_id=service)
-        for template in templates
-        if template.doctor_id in listed
-        for service in services[template.clinic_id]
+        (
+            links(scheduletemplate_id=template.id, service_id=service)
+            for template in templates
+            if template.doctor_id in listed
+            for service in services[template.clinic_id]
+        ),
+        batch_size=_BATCH,
     )
 
 
 def _sessions(users: list[User]) -> None:
     expires = tokens.session_expiry(clock.now()) + timedelta(days=300)
     RefreshSession.objects.bulk_create(
-        RefreshSession(
-            user=user, token_hash=b"\0" * 32, device_name="benchmark", expires_at=expires
-        )
-        for user in users
+        (
+            RefreshSession(
+                user=user, token_hash=b"\0" * 32, device_name="benchmark", expires_at=expires
+            )
+            for user in users
+        ),
+        batch_size=_BATCH,
     )

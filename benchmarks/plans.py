@@ -63,19 +63,18 @@ class Explaining:
     def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
         message = notice.message_primary or ""
         found = re.match(r"duration: ([\d.]+) ms\s+plan:\s+Query Text: (.*)", message, re.DOTALL)
-        if found is None:
+        if found is None or "Scan" not in found[2]:  # a call of a function reads no table itself
             return
-        statement, at, plan = _split(found[2])
-        del at
-        scanned = tuple(sorted({name for name in _seq_scans(plan) if name in self.large}))
+        statement, plan = _split(found[2])
+        scanned = tuple(sorted(self.large.intersection(_seq_scans(plan))))
         self.plans.append(Plan(statement, float(found[1]), plan, scanned))
 
 
-def _split(text: str) -> tuple[str, int, str]:
+def _split(text: str) -> tuple[str, str]:
     """The statement and its plan: the plan begins at the first line with a cost."""
     found = re.search(r"^\S.*\(cost=.*$", text, re.MULTILINE)
     at = found.start() if found else len(text)
-    return " ".join(text[:at].split()), at, text[at:].rstrip()
+    return " ".join(text[:at].split()), text[at:].rstrip()
 
 
 def _seq_scans(plan: str) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -111,12 +112,12 @@ def opened(shape: str, keep: Path | None) -> Iterator[World]:
         if os.geteuid() == 0:
             folder.chmod(0o711)  # PostgreSQL runs as nobody and has to pass through
         postgres = EmbeddedPostgres(folder / "postgres", durable=True)
+        shutil.rmtree(folder / "valkey", ignore_errors=True)  # begins empty
         valkey = EmbeddedValkey(folder / "valkey", durable=True)
         cleaning.callback(valkey.stop)
         cleaning.callback(postgres.stop)
         valkey.start()
         postgres.start()
-        valkey.flush()
         env = _production(postgres, valkey, folder)
         _clone(postgres.url(), _fingerprint(shape), shape, env)
         yield World(folder, postgres, valkey, env)

@@ -98,7 +98,7 @@ def _database(url: str, *, role: str | None) -> dict[str, Any]:
         options += " -c idle_in_transaction_session_timeout=60000"
     parts["options"] = options.strip()
     parts.setdefault("connect_timeout", 3)
-    # Values travel apart from the SQL, and a statement seen a few times is planned once a connection.
+    # Values travel apart from the SQL; a statement seen a few times is planned once a connection.
     parts["server_side_binding"] = True
     parts["prepare_threshold"] = 3
     return settings

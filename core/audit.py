@@ -23,7 +23,7 @@ _GENESIS = b"\0" * 32
 _BATCH = 1000
 # No transaction lives longer than this (statement and idle limits are far below), so an event whose
 # id is older than the overlap can no longer appear.
-_OVERLAP = timedelta(hours=2)
+_OVERLAP = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +110,13 @@ def _unsealed(chain: UUID, *, limit: int = _BATCH) -> list[AuditEvent]:
     last = AuditSeal.objects.filter(chain=chain).order_by("-number").first()
     if last is not None:
         horizon = ids.floor(last.at - _OVERLAP)
-        sealed: set[UUID] = set()
-        for listed in AuditSeal.objects.filter(
-            chain=chain, at__gte=last.at - 2 * _OVERLAP
-        ).values_list("event_ids", flat=True):
-            sealed.update(listed)
-        events = events.filter(id__gte=horizon).exclude(id__in=sealed)
+        events = events.filter(id__gte=horizon).extra(
+            where=[
+                "id NOT IN (SELECT unnest(s.event_ids) FROM core_auditseal s"
+                " WHERE s.chain = %s AND s.at >= %s)"
+            ],
+            params=[chain, last.at - 2 * _OVERLAP],
+        )
     return list(events.order_by("id")[:limit])
 
 

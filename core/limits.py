@@ -7,8 +7,6 @@ concurrent requests can never pass more than the limit, and a refused request is
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 from core import clock, valkey
 from core.errors import ErrorCode, KairosError
@@ -63,9 +61,7 @@ class Allowance:
         }
 
 
-@cache
-def _script() -> Any:
-    return valkey.client().register_script(_SCRIPT)
+_count = valkey.Script(_SCRIPT)
 
 
 def consume(limits: Sequence[Limit], *, fail_closed: bool = False) -> Allowance | None:
@@ -77,15 +73,13 @@ def consume(limits: Sequence[Limit], *, fail_closed: bool = False) -> Allowance 
     if not limits:
         return None
     try:
-        answer = valkey.call(
-            lambda _: _script()(
-                keys=[f"limit:{limit.key}" for limit in limits],
-                args=[
-                    f"{clock.now().timestamp():.3f}",
-                    WINDOW_SECONDS,
-                    *(limit.count for limit in limits),
-                ],
-            )
+        answer = _count(
+            [f"limit:{limit.key}" for limit in limits],
+            [
+                f"{clock.now().timestamp():.3f}",
+                WINDOW_SECONDS,
+                *(limit.count for limit in limits),
+            ],
         )
     except valkey.Unavailable:
         if fail_closed:

@@ -37,7 +37,8 @@ def scope(clinics: Clinics, *, statement_timeout_ms: int | None = None) -> Itera
 
     Nested, it narrows or widens for the inner block (a savepoint) and restores the outer scope
     after it. `statement_timeout_ms` replaces the connection's limit until the outermost
-    transaction ends: 30 000 for reports, 60 000 for jobs. Raises whatever the block raises, after rolling it back.
+    transaction ends: 30 000 for reports, 60 000 for jobs. Raises whatever the block raises, after
+    rolling it back.
     """
     value = _as_setting(clinics)
     nested = connection.in_atomic_block
