@@ -17,7 +17,10 @@ def floor(request: HttpRequest) -> HttpResponse:
     with connection.cursor() as cursor:
         cursor.execute(_SQL, [request.GET["clinic"], request.GET["from"]])
         rows = cursor.fetchall()
-    return HttpResponse(orjson.dumps(rows), content_type="application/json")
+    body = orjson.dumps(rows)
+    return HttpResponse(
+        body, content_type="application/json", headers={"Content-Length": str(len(body))}
+    )
 
 
 urlpatterns = [path("floor", floor)]

@@ -151,4 +151,4 @@ def _is_whole(answer: bytes) -> bool:
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return len(body) >= int(line[15:])
-    return True
+    return body.endswith(b"0\r\n\r\n")  # in chunks
