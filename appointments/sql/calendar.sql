@@ -283,6 +283,10 @@ BEGIN
         WHERE n <> ALL (taken);
         RETURN;
     END IF;
+    IF lower(p_visit) < p_now THEN  -- whatever the hours of that day were
+        RETURN QUERY SELECT NULL::integer, 'TOO_SOON'::text, false;
+        RETURN;
+    END IF;
     RETURN QUERY
     SELECT s.lane, s.reason, true
     FROM appointments_slots(
