@@ -41,7 +41,7 @@ CREATE FUNCTION appointments_slots(
     p_from timestamptz,
     p_to timestamptz,
     p_now timestamptz,
-    p_patient_rules boolean, -- notice of the clinic, and the time zone's present moment for staff
+    p_patient_rules boolean, -- true: the notice that patients keep; false: the present moment
     p_exact tstzrange,
     p_moving uuid,          -- an appointment whose own claim is about to be given up
     p_hold uuid,            -- a hold about to be used
@@ -247,7 +247,7 @@ CREATE FUNCTION appointments_admit(
     p_clinics uuid[], p_doctor uuid, p_location uuid, p_service uuid, p_mode text,
     p_visit tstzrange, p_period tstzrange, p_patient uuid, p_now timestamptz,
     p_patient_rules boolean, p_moving uuid, p_hold uuid, p_override boolean
-) RETURNS TABLE (admitted_lane integer, refusal text, on_grid boolean)
+) RETURNS TABLE (admitted_lane integer, refusal text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
 DECLARE
@@ -266,7 +266,7 @@ BEGIN
         -- Into leave nobody is booked; another clinic learns only that the time is taken.
         RETURN QUERY
         SELECT NULL::integer, CASE WHEN b.clinic_id = ANY (p_clinics) THEN 'DOCTOR_ON_LEAVE'
-                                   ELSE 'SCHEDULING_CONFLICT' END, false
+                                   ELSE 'SCHEDULING_CONFLICT' END
         FROM appointments_busytime b
         WHERE b.doctor_id = p_doctor AND b.period && p_period AND b.kind = 'BLOCKED'
         LIMIT 1;
@@ -278,17 +278,17 @@ BEGIN
                          AND (p_moving IS NULL OR b.appointment_id IS DISTINCT FROM p_moving)
                          AND b.id IS DISTINCT FROM p_hold);
         RETURN QUERY
-        SELECT min(n)::integer, NULL::text, false
+        SELECT min(n)::integer, NULL::text
         FROM generate_series(0, COALESCE(array_length(taken, 1), 0)) AS n
         WHERE n <> ALL (taken);
         RETURN;
     END IF;
     IF lower(p_visit) < p_now THEN  -- whatever the hours of that day were
-        RETURN QUERY SELECT NULL::integer, 'TOO_SOON'::text, false;
+        RETURN QUERY SELECT NULL::integer, 'TOO_SOON'::text;
         RETURN;
     END IF;
     RETURN QUERY
-    SELECT s.lane, s.reason, true
+    SELECT s.lane, s.reason
     FROM appointments_slots(
         p_clinics, ARRAY[p_doctor], p_location, p_service,
         (extract(epoch FROM upper(p_visit) - lower(p_visit)) / 60)::integer, p_mode,
@@ -298,7 +298,7 @@ BEGIN
     ORDER BY s.reason IS NOT NULL
     LIMIT 1;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT NULL::integer, 'OUTSIDE_WORKING_HOURS'::text, false;
+        RETURN QUERY SELECT NULL::integer, 'OUTSIDE_WORKING_HOURS'::text;
     END IF;
 END
 $$;
@@ -324,8 +324,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WHERE e.id = p_exception
 $$;
 
--- Claim for the doctor's leaves whatever of `p_during` nobody has claimed, in every lane. Under the
--- doctor's locks. The rows belong to the leave's clinic, whichever clinic's visit made room; their
+-- Claim for the doctor's leaves whatever of `p_during` nobody has claimed, in every lane. Should
+-- somebody claim it at the same moment, the exclusion constraint decides. The rows belong to the leave's clinic, whichever clinic's visit made room; their
 -- ids are random ones, since they are made here.
 CREATE FUNCTION appointments_block(p_doctor uuid, p_during tstzrange) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
