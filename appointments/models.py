@@ -1,7 +1,9 @@
 """The appointment, its history, and what occupies a doctor's time."""
 
+from zoneinfo import ZoneInfo
+
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeOperators
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import DateField, DateTimeField, F, Func, Q
@@ -156,7 +158,8 @@ class Appointment(Entity):
         ]
 
     def __str__(self) -> str:
-        return f"{self.starts_at:%Y-%m-%d %H:%M} {self.status}"
+        local = self.starts_at.astimezone(ZoneInfo(self.timezone))
+        return f"{local:%Y-%m-%d %H:%M} {self.get_status_display()}"
 
     @property
     def is_open(self) -> bool:
@@ -310,6 +313,53 @@ class ImportedRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.system} {self.external_id}"
+
+
+class PatientMerge(Entity):
+    """Two charts of one person made into one, and what it takes to part them again.
+
+    `taken` maps a field of the kept chart to its [before, after]; `account` is the user who went
+    over with the chart; `proxies` went over too, and `proxies_dropped` are rows as they were, of
+    whom the other chart had already. `not_restored` says what an undo had to leave.
+    """
+
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="+", db_index=False)
+    kept = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+    duplicate = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(_("why merged"), max_length=500)
+    merged_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", db_index=False)
+    appointments = ArrayField(models.UUIDField(), default=list)
+    taken = models.JSONField(_("fields taken"), default=dict)
+    account = models.UUIDField(null=True)
+    proxies = ArrayField(models.UUIDField(), default=list)
+    proxies_dropped = models.JSONField(default=list)
+    undone_at = models.DateTimeField(_("undone"), null=True)
+    undone_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    undo_reason = models.CharField(_("why undone"), max_length=500, blank=True)
+    not_restored = models.JSONField(_("not restored"), default=dict)
+
+    class Meta:
+        verbose_name = _("merge of patients")
+        verbose_name_plural = _("merges of patients")
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(kept=F("duplicate")),
+                name="appointments_merge_two",
+                violation_error_message=_("A chart is not merged into itself."),
+            ),
+            models.UniqueConstraint(
+                fields=["duplicate"],
+                condition=Q(undone_at=None),
+                name="appointments_merge_once",
+                violation_error_message=_("This chart was merged into another."),
+            ),
+        ]
+        indexes = [models.Index(fields=["clinic", "id"], name="appointments_merges")]
+
+    def __str__(self) -> str:
+        return f"{self.duplicate} → {self.kept}"
 
 
 class AppointmentEvent(models.Model):

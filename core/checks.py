@@ -1,5 +1,6 @@
 """System checks: what a slip of the hand must not undo."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +24,23 @@ _ROLE = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class RuntimeRole:
+    """The role that the runtime acts as, and what of it would undo row security."""
+
+    name: str
+    superuser: bool
+    bypasses: bool
+    owns: bool
+
+
+def runtime_role() -> RuntimeRole:
+    """Who `current_user` is."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(_ROLE)
+        return RuntimeRole(*cursor.fetchone())
+
+
 def unprotected_tables(alias: str = "default") -> list[str]:
     """Tables with a `clinic_id` without forced row security, or partitions open to the runtime."""
     with connections[alias].cursor() as cursor:
@@ -38,9 +56,7 @@ def tenancy_is_enforced(
     if not databases or "default" not in databases:
         return []
     try:
-        with connections["default"].cursor() as cursor:
-            cursor.execute(_ROLE)
-            name, superuser, bypasses, owns = cursor.fetchone()
+        role = runtime_role()
         tables = unprotected_tables()
     except DatabaseError:
         return []  # before the first migration the role does not exist yet
@@ -52,10 +68,10 @@ def tenancy_is_enforced(
         )
         for table in tables
     ]
-    if superuser or bypasses or owns:
+    if role.superuser or role.bypasses or role.owns:
         found.append(
             Error(
-                f"the runtime acts as {name}, which row-level security does not bind",
+                f"the runtime acts as {role.name}, which row-level security does not bind",
                 hint="DATABASE_ROLE must name a role that owns no table and has no BYPASSRLS.",
                 id="core.E002",
             )

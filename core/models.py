@@ -1,6 +1,7 @@
 """The tables of the ground floor: outbox, audit trail, idempotency. They know ids, not clinics."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -96,6 +97,8 @@ class AuditEvent(models.Model):
             models.Index(fields=["clinic_id", "id"], name="core_audit_clinic"),
             models.Index(fields=["entity_id", "id"], name="core_audit_entity"),
             models.Index(fields=["actor_id", "id"], name="core_audit_actor"),
+            # A pending list (fastupdate) would be read by each search, and emptied by some booking.
+            GinIndex(fields=["subjects"], name="core_audit_subjects", fastupdate=False),
         ]
 
     def __str__(self) -> str:

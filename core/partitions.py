@@ -36,6 +36,23 @@ def maintain(months_ahead: int = MONTHS_AHEAD) -> list[str]:
     return changed
 
 
+def missing(months_ahead: int = MONTHS_AHEAD) -> list[tuple[str, int]]:
+    """(table, months from now) of each partition that is not there yet; 0 is the present month."""
+    with tenancy.scope(()), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT p.parent::text, ahead FROM core_partitioned p
+            CROSS JOIN generate_series(0, %s) AS ahead
+            WHERE to_regclass(format('public.%%I', p.parent || '_p' || to_char(
+                (%s::timestamptz AT TIME ZONE 'UTC') + make_interval(months => ahead), 'YYYYMM'
+            ))) IS NULL
+            ORDER BY 2, 1
+            """,
+            [months_ahead, clock.now()],
+        )
+        return [(row[0], row[1]) for row in cursor.fetchall()]
+
+
 def listing() -> list[Partition]:
     """Every partition, by parent and name."""
     with tenancy.scope(tenancy.SYSTEM), connection.cursor() as cursor:

@@ -63,6 +63,13 @@ def assume(clinics: Clinics) -> None:
     _setting.set(_as_setting(clinics))
 
 
+def narrow(clinics: Clinics) -> None:
+    """Leave only `clinics` in sight, for the rest of the surrounding `scope`."""
+    value = _as_setting(clinics)
+    _setting.set(value)
+    _set(value, None)
+
+
 def is_active() -> bool:
     """Whether any clinic is in scope; outside it the tables of clinics are empty."""
     return bool(_setting.get())

@@ -145,6 +145,35 @@ def session_close(*, session_id: UUID, user_id: UUID) -> None:
         journal.record(journal.Act("session.closed", "accounts.refreshsession", session_id))
 
 
+def session_revoke(*, session_id: UUID, clinic_id: UUID | None = None) -> None:
+    """Sign somebody else's device out at once; one that has ended stays as it is.
+
+    `clinic_id` is the clinic whose trail keeps the act. Who may do this is the caller's to check.
+    Raises NOT_FOUND.
+    """
+    session = RefreshSession.objects.filter(id=session_id).first()
+    if session is None:
+        raise KairosError(ErrorCode.NOT_FOUND)
+    now = clock.now()
+    if RefreshSession.objects.filter(id=session_id, revoked_at=None).update(revoked_at=now):
+        journal.record(
+            journal.Act(
+                "session.revoked",
+                "accounts.refreshsession",
+                session_id,
+                clinic_id,
+                changes={"user": [session.user_id, None]},
+            )
+        )
+
+
+def sessions_revoke_all(*, user_id: UUID) -> int:
+    """Sign every device of a user out; returns how many were in. Audited by what calls for it."""
+    return RefreshSession.objects.filter(user_id=user_id, revoked_at=None).update(
+        revoked_at=clock.now()
+    )
+
+
 def _pair(user_id: UUID, session_id: UUID, secret: str) -> TokenPair:
     return TokenPair(
         access=tokens.issue_access(user_id, session_id),

@@ -1,6 +1,7 @@
 from django.urls import re_path
 
 from appointments.api.exceptions import Exceptions
+from appointments.api.merging import PatientMerges, PatientMerging
 from appointments.api.slots import Slots
 from appointments.api.views import Appointments
 from core.api.routing import Router
@@ -22,6 +23,21 @@ urlpatterns = [
         r"^slots/holds/(?P<pk>[0-9a-fA-F-]{36})/?$",
         Slots.as_view({"delete": "destroy"}),
         name="hold",
+    ),
+    re_path(
+        rf"^patients/(?P<pk>{PatientMerging.lookup_value_regex})/merge-preview/?$",
+        PatientMerging.as_view({"get": "preview"}),
+        name="patient-merge-preview",
+    ),
+    re_path(
+        rf"^patients/(?P<pk>{PatientMerging.lookup_value_regex})/merge/?$",
+        PatientMerging.as_view({"post": "merge"}),
+        name="patient-merge",
+    ),
+    re_path(
+        rf"^patient-merges/(?P<pk>{PatientMerges.lookup_value_regex})/undo/?$",
+        PatientMerges.as_view({"post": "undo"}),
+        name="patient-merge-undo",
     ),
     *router.urls,
 ]

@@ -51,6 +51,7 @@ def appointment_book(
         starts_at=starts_at,
         ends_at=ends_at,
         room=room,
+        keep_chart=True,
     )
     visit = wanted.visit
     require_may_book(by, visit)

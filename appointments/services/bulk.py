@@ -74,7 +74,8 @@ def appointments_insert(
 ) -> list[RefusedVisit]:
     """Write the visits, their claims and their history into the open scope's transaction.
 
-    Visits may have any status. An open one that is not over claims its time, in the lowest lane
+    A visit of a chart that was merged into another becomes the kept chart's. Visits may have any
+    status. An open one that is not over claims its time, in the lowest lane
     that is free; one that cannot is left out and returned with the code that a booking would have
     got (SCHEDULING_CONFLICT, PATIENT_CONFLICT, ROOM_CONFLICT, DOCTOR_ON_LEAVE). With `system` each
     row's `external_id` is kept, so that it cannot come in twice. `action` names the act in the
@@ -85,6 +86,7 @@ def appointments_insert(
     """
     if any(visit.appointment.clinic_id != clinic_id for visit in visits):
         raise ValueError("every visit of a batch is of its clinic")
+    _follow_merges([visit.appointment for visit in visits])
     refused = _claim([visit for visit in visits if _holds_time(visit)])
     left_out = {one.visit.appointment.id for one in refused}
     accepted = [visit for visit in visits if visit.appointment.id not in left_out]
@@ -179,6 +181,24 @@ def _history(visit: NewVisit) -> Iterator[dict[str, Any]]:
             "undoes": None,
         }
         status = step.to_status
+
+
+# Sorted, as a merge locks its two: neither waits for the other in a circle.
+_CHARTS = """
+    SELECT id, merged_into_id FROM clinics_patient WHERE id = ANY(%s) ORDER BY id FOR SHARE
+"""
+
+
+def _follow_merges(appointments: Sequence[Appointment]) -> None:
+    """Nobody's visit goes into a chart that was given up, or is given up before the commit."""
+    with connection.cursor() as cursor:
+        asked = {appointment.patient_id for appointment in appointments}
+        while asked:
+            cursor.execute(_CHARTS, [sorted(asked)])
+            into = {chart: kept for chart, kept in cursor.fetchall() if kept is not None}
+            for appointment in appointments:
+                appointment.patient_id = into.get(appointment.patient_id, appointment.patient_id)
+            asked = set(into.values())
 
 
 def _holds_time(visit: NewVisit) -> bool:

@@ -163,7 +163,7 @@ def claim_insert(
 ) -> UUID:
     """Claim the time. Raises SCHEDULING_, ROOM_ or PATIENT_CONFLICT as the constraint says."""
     claim_id = ids.uuid7()
-    with _conflicts_named(), connection.cursor() as cursor:
+    with conflicts_named(), connection.cursor() as cursor:
         _execute(
             cursor,
             "INSERT INTO appointments_busytime (id, clinic_id, doctor_id, lane, room_id,"
@@ -200,7 +200,7 @@ def claim_swap(appointment: UUID, visit: Visit, *, lane: int) -> None:
 
 def claim_use(hold: UUID, visit: Visit, appointment: UUID) -> None:
     """Turn a hold into the appointment's claim. Raises HOLD_EXPIRED when it is gone."""
-    with _conflicts_named(), connection.cursor() as cursor:
+    with conflicts_named(), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE appointments_busytime SET kind = 'BOOKED', appointment_id = %s,"
             " patient_id = %s, room_id = %s, holder = NULL, expires_at = NULL"
@@ -223,7 +223,7 @@ def _execute(cursor: Any, sql: str, params: list[Any]) -> None:
 
 
 @contextmanager
-def _conflicts_named() -> Iterator[None]:
+def conflicts_named() -> Iterator[None]:
     """Turns a violated exclusion into its error code."""
     try:
         yield

@@ -13,7 +13,11 @@ from core.errors import ErrorCode, KairosError, invalid
 
 MIN_MINUTES, MAX_MINUTES = 5, 720
 
+_CHART = """
+SELECT id, clinic_id, is_active, merged_into_id FROM clinics_patient WHERE id = %(patient)s
+"""
 _SQL = """
+WITH chart AS ({chart})
 SELECT p.id, p.clinic_id, p.is_active AND p.merged_into_id IS NULL,
        l.id, l.clinic_id, l.timezone, l.is_active,
        s.id, s.clinic_id, s.duration_minutes, s.buffer_before_minutes, s.buffer_after_minutes,
@@ -26,7 +30,7 @@ SELECT p.id, p.clinic_id, p.is_active AND p.merged_into_id IS NULL,
        EXISTS (SELECT FROM clinics_membership m WHERE m.user_id = d.user_id AND m.clinic_id = c.id
                AND m.is_active AND m.role IN ('DOCTOR', 'THERAPIST', 'COUNSELOR'))
 FROM (SELECT) AS one
-LEFT JOIN clinics_patient p ON p.id = %(patient)s
+LEFT JOIN chart p ON true
 LEFT JOIN clinics_location l ON l.id = %(location)s
 LEFT JOIN clinics_service s ON s.id = %(service)s
 LEFT JOIN clinics_room r ON r.id = %(room)s
@@ -34,6 +38,8 @@ LEFT JOIN clinics_doctor d ON d.id = %(doctor)s
 LEFT JOIN clinics_clinic c ON c.is_active AND c.id = COALESCE(
     %(clinic)s, p.clinic_id, l.clinic_id, s.clinic_id)
 """
+_READ = _SQL.format(chart=_CHART)
+_READ_AND_KEEP = _SQL.format(chart=f"{_CHART} FOR SHARE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,12 @@ def plan(
     ends_at: datetime | None,
     room: UUID | None = None,
     clinic: UUID | None = None,
+    keep_chart: bool = False,
 ) -> Plan:
     """Read and check everything a visit refers to.
+
+    With `keep_chart` the patient's chart cannot be merged into another before the transaction ends:
+    for what is new. (Of a visit that is there, the lock on its own row says so.)
 
     Raises NOT_FOUND, the same for what does not exist and what belongs to another clinic (row
     security hides the latter), LOCATION_REQUIRED, INVALID_APPOINTMENT_TYPE, VALIDATION_ERROR.
@@ -78,7 +88,7 @@ def plan(
         raise KairosError(ErrorCode.LOCATION_REQUIRED, errors={"location": ["required"]})
     with connection.cursor() as cursor:
         cursor.execute(
-            _SQL,
+            _READ_AND_KEEP if keep_chart else _READ,
             {
                 "patient": patient,
                 "location": location,

@@ -39,6 +39,7 @@ def hold_create(
         starts_at=starts_at,
         ends_at=ends_at,
         clinic=clinic,
+        keep_chart=True,
     )
     visit = wanted.visit
     as_patient = not (
@@ -89,8 +90,30 @@ def hold_create(
 
 
 def hold_release(*, by: Principal, hold_id: UUID) -> None:
-    """Give a hold back. Raises NOT_FOUND for one that is not the caller's, or is gone."""
-    gone, _ = BusyTime.objects.filter(id=hold_id, kind=Claim.HELD, holder=by.user_id).delete()
+    """Give a hold back: whoever made it, and who manages the visits of its doctor there.
+
+    Raises NOT_FOUND for anybody else's, and for one that is gone or has become a visit.
+    """
+    hold = BusyTime.objects.filter(id=hold_id, kind=Claim.HELD).first()
+    if hold is None or not _may_release(by, hold):
+        raise KairosError(ErrorCode.NOT_FOUND)
+    # Of two who release it, or a booking that uses it, one finds it.
+    gone, _ = BusyTime.objects.filter(id=hold_id, kind=Claim.HELD).delete()
     if not gone:
         raise KairosError(ErrorCode.NOT_FOUND)
-    journal.record(journal.Act("hold.released", "appointments.busytime", hold_id))
+    journal.record(
+        journal.Act(
+            "hold.released",
+            "appointments.busytime",
+            hold_id,
+            hold.clinic_id,
+            (hold.patient_id,) if hold.patient_id else (),
+            {"holder": [hold.holder, None]},
+        )
+    )
+
+
+def _may_release(by: Principal, hold: BusyTime) -> bool:
+    return hold.holder == by.user_id or by.may_for(
+        Permission.APPOINTMENT_MANAGE, hold.clinic_id, doctor_id=hold.doctor_id
+    )

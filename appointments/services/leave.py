@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from accounts.roles import Permission
@@ -43,6 +43,21 @@ def exception_create(*, by: Principal, clinic: Clinic, **fields: Any) -> Schedul
     if exception.kind == ExceptionKind.LEAVE:
         _block(exception.doctor_id, _spans(exception))
     return exception
+
+
+def exception_preview(
+    *, by: Principal, clinic: Clinic, limit: int, **fields: Any
+) -> list[Appointment]:
+    """Whom the exception would affect, soonest first and at most `limit`; nothing is kept.
+
+    Raises as `exception_create`: it is made, looked at, and rolled back.
+    """
+    found: list[Appointment] = []
+    with transaction.atomic():
+        exception = exception_create(by=by, clinic=clinic, **fields)
+        found = list(exception_affected(exception).select_related("patient", "doctor")[:limit])
+        transaction.set_rollback(True)
+    return found
 
 
 def exception_remove(

@@ -25,6 +25,7 @@ PEOPLE_UNDO = """
     DROP FUNCTION clinics_of_doctors(uuid[]);
     DROP FUNCTION clinics_open_scope(uuid, uuid, timestamptz, boolean);
     DROP FUNCTION clinics_patient_search(uuid[], text, text, date, integer);
+    DROP FUNCTION clinics_chart_kept(uuid);
     DROP INDEX clinics_patient_mrn_fold;
     DROP INDEX clinics_patient_phone_end;
     DROP INDEX clinics_patient_fold;

@@ -180,4 +180,4 @@ class Membership(Entity):
         indexes = [models.Index(fields=["user", "clinic"], name="clinics_membership_user")]
 
     def __str__(self) -> str:
-        return f"{self.user_id} {Role(self.role).label}"
+        return f"{self.user} · {Role(self.role).label}"

@@ -161,4 +161,4 @@ class PatientProxy(Entity):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} for {self.patient_id}"
+        return f"{self.user} · {self.patient}"

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
-from django.db import IntegrityError
-from django.db.models import Model
+from django.db import IntegrityError, connection, transaction
+from django.db.models import PROTECT, ForeignObjectRel, Model
+from django.utils.translation import gettext as _
 
 from clinics.models import Clinic, Patient
 from core import journal, versions
@@ -60,15 +61,54 @@ def apply_changes(
 def remove_row(model: type[E], row_id: UUID, *, expected_version: int | None, action: str) -> None:
     """Delete a row to which nothing clinical refers; what it said stays in the trail.
 
-    Raises NOT_FOUND, PRECONDITION_FAILED, and CONFLICT while something refers to it.
+    Raises NOT_FOUND, PRECONDITION_FAILED, and CONFLICT while something refers to it. A refusal
+    takes back what this began, so a caller in a larger transaction may go on.
     """
-    row = locked(model, row_id, expected_version=expected_version)
-    said = {
-        field.attname: [getattr(row, field.attname), None] for field in model._meta.concrete_fields
-    }
-    record(row, action, said)
-    with explained(model):
+    with transaction.atomic():
+        row = locked(model, row_id, expected_version=expected_version)
+        _refuse_used(row)
+        said = {
+            field.attname: [getattr(row, field.attname), None]
+            for field in model._meta.concrete_fields
+        }
+        record(row, action, said)
         row.delete()
+        _check_references(model)
+
+
+def _refuse_used(row: Entity) -> None:
+    """Raises CONFLICT when a row that must not lose this one refers to it.
+
+    Asked relation by relation, and only whether there is any: Django's collector would load every
+    one of them to say the same.
+    """
+    for relation in row._meta.get_fields(include_hidden=True):
+        if not isinstance(relation, ForeignObjectRel) or relation.on_delete is not PROTECT:
+            continue
+        user: type[Model] = relation.field.model
+        if user._default_manager.filter(**{relation.field.name: row.pk}).exists():
+            raise _in_use(type(row), str(user._meta.verbose_name_plural))
+
+
+def _in_use(model: type[Model], what: str) -> KairosError:
+    if any(field.name == "is_active" for field in model._meta.concrete_fields):
+        said = _("It is used by %(what)s; make it inactive instead.")
+    else:
+        said = _("It is used by %(what)s.")
+    return KairosError(ErrorCode.CONFLICT, said % {"what": what})
+
+
+def _check_references(model: type[Model]) -> None:
+    """Raises CONFLICT where a row that cannot be seen from here (of another clinic) refers to one
+    that was deleted: the deferred foreign keys look now, while it can still be explained."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+    except IntegrityError as error:
+        if isinstance(error.__cause__, psycopg.errors.ForeignKeyViolation):
+            raise _in_use(model, _("other entries")) from error
+        raise
 
 
 def locked(model: type[E], row_id: UUID, *, expected_version: int | None) -> E:

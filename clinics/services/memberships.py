@@ -4,10 +4,13 @@ from uuid import UUID
 
 from django.contrib.auth.models import Group, Permission
 
-from accounts.models import RoleGroup, User
+from accounts import roles
+from accounts.models import RefreshSession, RoleGroup, User
 from accounts.roles import STAFF_ROLES, Role, codenames
+from accounts.services.sessions import session_revoke
 from accounts.services.users import user_get_or_invite
 from clinics.models import Clinic, ClinicGroupPermission, Membership
+from clinics.principal import Principal
 from core import journal, versions
 from core.errors import ErrorCode, KairosError, invalid
 
@@ -133,3 +136,26 @@ def membership_end(
             )
         )
     return membership
+
+
+def member_session_revoke(*, by: Principal, session_id: UUID) -> None:
+    """Sign out a device of somebody who works at a clinic whose staff `by` manages.
+
+    An administrator of the installation may for anybody. Raises NOT_FOUND for every other session,
+    as for one that never was.
+    """
+    clinic_id = None
+    if not by.is_super_admin:
+        clinic_id = (
+            Membership.objects.filter(
+                clinic_id__in=by.clinics_with(roles.Permission.STAFF_MANAGE),
+                user_id__in=RefreshSession.objects.filter(id=session_id).values("user_id"),
+                is_active=True,
+            )
+            .order_by("clinic_id")
+            .values_list("clinic_id", flat=True)
+            .first()
+        )
+        if clinic_id is None:
+            raise KairosError(ErrorCode.NOT_FOUND)
+    session_revoke(session_id=session_id, clinic_id=clinic_id)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from clinics.models import Clinic, Patient
 from clinics.services.changes import apply_changes, create_row
 from clinics.services.contact import phone_in
@@ -37,8 +39,10 @@ def patient_update(
     """Change a chart. With `contact_only` (patients themselves) only contact data.
 
     Raises PERMISSION_DENIED for another field, NOT_FOUND, PRECONDITION_FAILED, VALIDATION_ERROR,
-    CONFLICT.
+    CONFLICT (also for a chart that was merged into another).
     """
+    if patient.merged_into_id is not None:
+        raise KairosError(ErrorCode.CONFLICT, _("This chart was merged into another."))
     fields = _cleaned(patient.clinic, fields)
     if contact_only:
         # What is repeated unchanged, as in a PUT of the whole chart, is not a change.
@@ -68,11 +72,31 @@ def mrn_reserve(*, clinic_id: UUID) -> str:
     at once cannot both find it free.
     """
     while True:
-        drawn = f"{secrets.randbelow(10**_MRN_DIGITS):0{_MRN_DIGITS}d}"
-        mrn = drawn + _check_digit(drawn)
+        mrn = _mrn_drawn()
         locks.advisory([f"mrn:{clinic_id}:{mrn}"])
         if not Patient.objects.filter(clinic_id=clinic_id, mrn=mrn).exists():
             return mrn
+
+
+def mrns_reserve(*, clinic_id: UUID, count: int) -> list[str]:
+    """`count` record numbers that nobody in the clinic has, of the form of `mrn_reserve`.
+
+    Nothing is locked, since a lock for each would be more than the server has room for. When
+    somebody else draws one of them in the same moment, the constraint refuses the slower of the
+    two, and an import writes its chunk again.
+    """
+    found: list[str] = []
+    while len(found) < count:
+        drawn = {_mrn_drawn() for _ in range(count - len(found))}
+        taken = Patient.objects.filter(clinic_id=clinic_id, mrn__in=drawn)
+        free = drawn - set(taken.values_list("mrn", flat=True)) - set(found)
+        found += sorted(free)
+    return found
+
+
+def _mrn_drawn() -> str:
+    digits = f"{secrets.randbelow(10**_MRN_DIGITS):0{_MRN_DIGITS}d}"
+    return digits + _check_digit(digits)
 
 
 def patients_read(patients: Iterable[Patient], *, action: str) -> None:

@@ -19,8 +19,20 @@ CREATE INDEX clinics_patient_phone_end ON clinics_patient
 CREATE INDEX clinics_patient_mrn_fold ON clinics_patient
     (clinic_id, lower(mrn) text_pattern_ops);
 
+-- The chart that a chart has become: itself, or where the merges lead that it has been through.
+CREATE FUNCTION clinics_chart_kept(p_patient uuid) RETURNS uuid
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE way(id, next) AS (
+        SELECT p.id, p.merged_into_id FROM clinics_patient p WHERE p.id = p_patient
+        UNION
+        SELECT p.id, p.merged_into_id FROM way w JOIN clinics_patient p ON p.id = w.next
+    )
+    SELECT w.id FROM way w WHERE w.next IS NULL
+$$;
+
 -- Patients of the given clinics that fit what was typed: part of a name (with typos), the end of a
--- phone number, the start of a record number, a birth date. Best first. The operators used here are
+-- phone number, the start of a record number, a birth date. Best first. A record number stays good
+-- after a merge: it finds the chart that was kept. The operators used here are
 -- not leakproof, so under row security their indexes would not be used: hence the definer's rights,
 -- and the clinics as an argument, which the caller takes from its own scope.
 CREATE FUNCTION clinics_patient_search(
@@ -44,11 +56,11 @@ BEGIN
           AND p.merged_into_id IS NULL
         LIMIT 200)
         UNION ALL
-        (SELECT p.id, CASE WHEN lower(p.mrn) = lower(p_text) THEN 4 ELSE 2 END
+        (SELECT CASE WHEN p.merged_into_id IS NULL THEN p.id ELSE clinics_chart_kept(p.id) END,
+                CASE WHEN lower(p.mrn) = lower(p_text) THEN 4 ELSE 2 END
         FROM clinics_patient p
         WHERE p_text <> '' AND p.clinic_id = ANY (p_clinics)
           AND lower(p.mrn) LIKE replace(replace(replace(lower(p_text), '\', '\\'), '%', '\%'), '_', '\_') || '%'
-          AND p.merged_into_id IS NULL
         LIMIT 200)
         UNION ALL
         (SELECT p.id, word_similarity(folded, clinics_fold(p.given_name || ' ' || p.family_name))
@@ -116,6 +128,7 @@ BEGIN
         WHERE p.user_id = p_user AND p.is_active AND p.merged_into_id IS NULL
         UNION ALL
         SELECT x.clinic_id, x.patient_id FROM clinics_patientproxy x
+        JOIN clinics_patient p ON p.id = x.patient_id AND p.is_active AND p.merged_into_id IS NULL
         WHERE x.user_id = p_user AND (x.valid_until IS NULL OR x.valid_until >= p_now::date)
     ) own
     JOIN clinics_clinic c ON c.id = own.clinic_id AND c.is_active;

@@ -116,7 +116,8 @@ def test_schedule_exceptions_of_another_clinic(cast: Scene):
 
 def test_holds_of_another_person_cannot_be_released(cast: Scene):
     hold = cast.own.patient.api.post("slots/holds", cast.own.request(berlin(), patient=...)).json()
-    for stranger in (cast.other.reception, cast.other.patient, cast.own.reception):
+    strangers = (cast.other.reception, cast.other.admin, cast.other.patient, cast.own.nurse)
+    for stranger in strangers:
         refused(stranger.api.delete(f"slots/holds/{hold['id']}"), 404, "NOT_FOUND")
     assert cast.own.patient.api.delete(f"slots/holds/{hold['id']}").status_code == 204
 

@@ -10,17 +10,18 @@ from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from appointments.models import Appointment, AppointmentEvent, BusyTime
+from appointments.models import Appointment, AppointmentEvent, BusyTime, PatientMerge
 from clinics.models import Clinic, ScheduleException
 from core import clock, tenancy
 from tests.casts import Cast
-from tests.matrix.table import ADMIN, BOOKED, PATIENT, SIGNED_IN, SUPER, Row
+from tests.matrix.table import ADMIN, BOOKED, CHART_WRITERS, PATIENT, SIGNED_IN, SUPER, Row
 
 READERS = SIGNED_IN - {"pharmacist", "lab"}
 BOOKERS = frozenset({ADMIN, "receptionist", "doctor_user", PATIENT, SUPER})
 MANAGERS_OF_VISITS = BOOKERS - {PATIENT}
 TREATERS = frozenset({ADMIN, "doctor_user", SUPER})
 _OTHERS = (("therapist", 404), ("counselor", 404))
+_PATIENT_404 = ((PATIENT, 404),)
 
 
 def monday(hour: int = 10, minute: int = 0) -> datetime:
@@ -105,6 +106,24 @@ def _exception(cast: Any) -> str:
             end_date=monday().date(),
         )
     return f"schedule-exceptions/{made.id}"
+
+
+def _merge(cast: Any) -> str:
+    """A merge of the cast's two charts."""
+    if not isinstance(cast, Cast):
+        return f"patient-merges/{uuid4()}/undo"
+    with tenancy.scope(tenancy.SYSTEM):
+        cast.neighbour.merged_into = cast.patient
+        cast.neighbour.is_active = False
+        cast.neighbour.save(update_fields=["merged_into", "is_active"])
+        made = PatientMerge.objects.create(
+            clinic=cast.clinic,
+            kept=cast.patient,
+            duplicate=cast.neighbour,
+            reason="Entered twice",
+            merged_by=cast.clinic_admin,
+        )
+    return f"patient-merges/{made.id}/undo"
 
 
 def _private_availability(cast: Any) -> str:
@@ -199,7 +218,22 @@ CALENDAR: dict[tuple[str, str], Row] = {
     ("slots-next", "get"): Row(lambda cast: f"slots/next?doctors={cast.doctor.id}", public=True),
     ("holds", "post"): Row(lambda cast: "slots/holds", BOOKERS, 201, _wanted),
     ("hold", "delete"): Row(
-        lambda cast: f"slots/holds/{_hold(cast)}", frozenset({"receptionist"}), 204, refused=404
+        lambda cast: f"slots/holds/{_hold(cast)}", MANAGERS_OF_VISITS, 204, refused=404
+    ),
+    ("patient-merge-preview", "get"): Row(
+        lambda cast: f"patients/{cast.patient.id}/merge-preview?duplicate={cast.neighbour.id}",
+        CHART_WRITERS,
+        also_refused=_PATIENT_404,
+    ),
+    ("patient-merge", "post"): Row(
+        lambda cast: f"patients/{cast.patient.id}/merge",
+        CHART_WRITERS,
+        201,
+        lambda cast: {"duplicate": cast.neighbour.id, "reason": "Entered twice"},
+        also_refused=_PATIENT_404,
+    ),
+    ("patient-merge-undo", "post"): Row(
+        _merge, CHART_WRITERS, body=_reason, also_refused=_PATIENT_404
     ),
     ("schedule-exception-list", "get"): Row(
         lambda cast: f"schedule-exceptions?clinic={cast.clinic.id}",

@@ -89,7 +89,7 @@ def _new_hours(cast: Any) -> dict[str, Any]:
 _HOURS_READERS = BOOKED | {ADMIN, "receptionist", SUPER}
 _OTHERS_HOURS = (("therapist", 404), ("counselor", 404))
 _HOURS_WRITERS = frozenset({ADMIN, "doctor_user", SUPER})
-_CHART_WRITERS = frozenset({ADMIN, "receptionist", "doctor_user", "nurse", SUPER})
+CHART_WRITERS = frozenset({ADMIN, "receptionist", "doctor_user", "nurse", SUPER})
 
 TABLE: dict[tuple[str, str], Row] = {
     # Nobody's secrets are right here; what matters is that anyone may ask.
@@ -160,19 +160,19 @@ TABLE: dict[tuple[str, str], Row] = {
     ("patient-list", "get"): Row(lambda cast: f"patients?clinic={cast.clinic.id}", elsewhere=200),
     ("patient-list", "post"): Row(
         lambda cast: "patients",
-        _CHART_WRITERS,
+        CHART_WRITERS,
         201,
         lambda cast: {"clinic": cast.clinic.id, "given_name": "New"},
     ),
     ("patient-detail", "get"): Row(_row("patients", "patient")),
     ("patient-detail", "put"): Row(
         _row("patients", "patient"),
-        _CHART_WRITERS | {PATIENT},
+        CHART_WRITERS | {PATIENT},
         body=lambda cast: {"phone": "030 901820"},
     ),
     ("patient-detail", "patch"): Row(
         _row("patients", "patient"),
-        _CHART_WRITERS | {PATIENT},
+        CHART_WRITERS | {PATIENT},
         body=lambda cast: {"phone": "030 901820"},
     ),
     ("schedule-template-list", "get"): Row(

@@ -24,7 +24,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path)
+        parser.epilog = (
+            "Example: manage.py import_appointments visits.csv.gz --clinic hill-street"
+            " --mapping docs/examples/noshow-mapping.toml --fallback-encoding latin-1"
+        )
+        parser.add_argument("file", type=Path, help="CSV, plain or .gz")
         parser.add_argument("--mapping", type=Path, required=True, help="a TOML file")
         parser.add_argument("--clinic", required=True, help="the slug of the clinic to import into")
         parser.add_argument(

@@ -14,7 +14,8 @@ from clinics.models import Clinic
 class Command(BaseCommand):
     help = (
         "Loads three invented clinics with doctors, patients and six weeks of visits around the "
-        "present moment, and fixed sign-ins. Only with DEBUG: the passwords are public."
+        "present moment, and fixed sign-ins, which the home page lists. Only with DEBUG: the "
+        "passwords are public. Loading it twice changes nothing. Example: manage.py load_demo"
     )
 
     # `make run` calls this at every start; the checks run when the server does.

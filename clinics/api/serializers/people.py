@@ -115,8 +115,9 @@ class PatientSerializer(EntitySerializer):
             "external_id",
             "notes",
             "is_active",
+            "merged_into",
         )
-        read_only_fields = (*ENTITY, "user")
+        read_only_fields = (*ENTITY, "user", "merged_into")
 
     def to_representation(self, instance: Patient) -> dict[str, Any]:
         shown = super().to_representation(instance)

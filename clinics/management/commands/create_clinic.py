@@ -13,13 +13,23 @@ from core.errors import KairosError
 
 
 class Command(BaseCommand):
-    help = "Opens a clinic. Its administrator is invited, or is the user who has this email."
+    help = (
+        "Opens a clinic with its first administrator: the user who has this email, or a new one, "
+        "who then needs a password (the command says how). The administrator sets up locations, "
+        "staff and working hours in the back office."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.epilog = (
+            "Example: manage.py create_clinic --name 'Hill Street' --slug hill-street"
+            " --timezone Asia/Kolkata --country IN --admin-email asha@hill.example"
+        )
         parser.add_argument("--name", required=True, help="as people call it")
-        parser.add_argument("--slug", required=True, help="its name in links")
-        parser.add_argument("--timezone", required=True, help="such as Asia/Kolkata")
-        parser.add_argument("--country", default="", help="ISO 3166, such as IN")
+        parser.add_argument("--slug", required=True, help="its name in links, such as hill-street")
+        parser.add_argument("--timezone", required=True, help="IANA name, such as Asia/Kolkata")
+        parser.add_argument(
+            "--country", default="", help="ISO 3166, such as IN: how phone numbers are read"
+        )
         parser.add_argument("--admin-email", required=True, help="of its first administrator")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -12,7 +12,8 @@ from core import tenancy
 class Command(BaseCommand):
     help = (
         "Brings the groups of every clinic in step with the role matrix (accounts/roles.py). "
-        "Run it after a change of the matrix; running it twice changes nothing."
+        "Run it after a change of the matrix, as after an upgrade; it takes effect with the next "
+        "request of each user. Running it twice changes nothing. Example: manage.py sync_roles"
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

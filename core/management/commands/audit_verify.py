@@ -11,12 +11,17 @@ from core import audit, tenancy
 
 class Command(BaseCommand):
     help = (
-        "Verifies the hash chain of the audit trail, clinic by clinic. Exit code 1 and one line a "
-        "fault when an event was altered, removed or slipped in."
+        "Verifies the hash chain of the audit trail, clinic by clinic: every event is read again "
+        "and compared with the seal it stands under. Exit code 1 and one line a fault when an "
+        "event was altered, removed or slipped in. Run it after a restore, and from time to time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--clinic", type=UUID, help="only this clinic's chain")
+        parser.epilog = (
+            "Example: manage.py audit_verify --clinic 0193b6c2-7c10-7f3a-9d55-3f6b1d0a2c41. "
+            "The nil id (all zeros) is the installation's own chain."
+        )
+        parser.add_argument("--clinic", type=UUID, help="only this clinic's chain, by its id")
 
     def handle(self, *args: Any, **options: Any) -> None:
         audit.seal()
