@@ -1,5 +1,7 @@
 """Forms of the sign-in pages."""
 
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
@@ -20,3 +22,27 @@ class SignInForm(forms.Form):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
+
+
+class WelcomeForm(forms.Form):
+    """A first password, twice."""
+
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=1024,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "autofocus": True}),
+        help_text=_("At least 10 characters; a few words are easier to keep than a riddle."),
+    )
+    again = forms.CharField(
+        label=_("The same again"),
+        max_length=1024,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or {}
+        if found.get("password") and found.get("password") != found.get("again"):
+            self.add_error("again", _("This is not the same."))
+        return found

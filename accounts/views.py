@@ -10,12 +10,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.forms import SignInForm
+from accounts.forms import SignInForm, WelcomeForm
 from accounts.models import User
 from accounts.services.attempts import sign_in_attempt
+from accounts.services.invitations import invitation_accept, invitation_find
 from accounts.services.sessions import credentials_check, page_session_record
 from core import context, tenancy
 from core.errors import ErrorCode, KairosError
+from core.views import error_page
 
 
 @never_cache
@@ -55,6 +57,36 @@ def sign_out(request: HttpRequest) -> HttpResponse:
             page_session_record(user=request.user, action="page_session.closed")
             end_page_session(request)
     return redirect(settings.LOGOUT_REDIRECT_URL)
+
+
+@never_cache
+@sensitive_post_parameters("password", "again")
+@require_http_methods(["GET", "HEAD", "POST"])
+def welcome(request: HttpRequest) -> HttpResponse:
+    """Where an invitation leads: choose the first password. Signing in comes after it.
+
+    The secret stands in the query, which the log does not keep.
+    """
+    secret = request.GET.get("s", "")
+    form = WelcomeForm(request.POST or None)
+    try:
+        sign_in_attempt(login=secret.partition(".")[0], address=context.current().address)
+        with tenancy.scope(()):
+            user = invitation_find(secret=secret)
+            if request.method == "POST" and form.is_valid():
+                invitation_accept(secret=secret, password=form.cleaned_data["password"])
+                return redirect(settings.LOGIN_URL)
+    except KairosError as error:
+        if error.code != ErrorCode.VALIDATION_ERROR:
+            return error_page(request, error)
+        for sentence in (error.errors or {}).get("password", []):
+            form.add_error("password", sentence)
+    return render(
+        request,
+        "accounts/welcome.html",
+        {"form": form, "invited": user.full_name or user, "login": user.email or user.phone},
+        status=400 if form.is_bound else 200,
+    )
 
 
 def _page(

@@ -57,7 +57,11 @@ def home(request: HttpRequest) -> HttpResponse:
         with tenancy.scope(()):
             principal = principal_open(request.user.id, None, write=False)
             if principal is not None:
-                found = {"principal": principal, "places": _places(principal)}
+                found = {
+                    "principal": principal,
+                    "places": _places(principal),
+                    "works_here": bool(principal.roles) or principal.is_super_admin,
+                }
     if settings.DEBUG:
         found |= {
             "demo_sign_ins": [(entry, Role(entry.role).label) for entry in DEMO_SIGN_INS],

@@ -44,6 +44,8 @@ class Environment(BaseSettings):
     refresh_token_days: int = Field(default=30, ge=1, le=365)
     rate_limit_scale: float = Field(default=1.0, gt=0)
     max_body_kb: int = Field(default=1024, ge=16)
+    transfer_max_mb: int = Field(default=64, ge=1, le=1024)
+    transfer_keep_days: int = Field(default=30, ge=1, le=365)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
     outbox_kick: bool = True

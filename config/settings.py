@@ -19,6 +19,10 @@ ALLOWED_HOSTS = ENV.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
 
 INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -31,11 +35,13 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_beat",
+    "import_export",
     "channels",
     "core",
     "accounts",
     "clinics",
     "appointments",
+    "backoffice",
 ]
 
 MIDDLEWARE = [
@@ -166,6 +172,7 @@ CELERY_BEAT_SCHEDULE = {
     "idempotency-prune": {"task": "core.idempotency_prune", "schedule": timedelta(hours=1)},
     "holds-sweep": {"task": "appointments.holds_sweep", "schedule": timedelta(minutes=1)},
     "busy-time-prune": {"task": "appointments.busy_time_prune", "schedule": timedelta(days=1)},
+    "transfers-prune": {"task": "backoffice.transfers_prune", "schedule": timedelta(days=1)},
     "no-shows": {"task": "appointments.no_shows_mark", "schedule": timedelta(minutes=5)},
 }
 
@@ -215,7 +222,50 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'"
 )
+#: The back office's theme is driven by Alpine.js, which evaluates its attributes, and sets its
+#: colours in a style element. Scripts still come from our own files alone.
+BACK_OFFICE_CONTENT_SECURITY_POLICY = (
+    f"{CONTENT_SECURITY_POLICY}; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"
+)
 TRUSTED_PROXIES = ENV.trusted_proxies
+
+# --- Back office ------------------------------------------------------------------------------
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Kairos",
+    "SITE_HEADER": "Kairos",
+    "SITE_SUBHEADER": "backoffice.navigation.working_in",
+    "SITE_DROPDOWN": "backoffice.navigation.switch",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "event_available",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "backoffice.navigation.mark"}
+    ],
+    "SHOW_HISTORY": "backoffice.navigation.may_see_history",
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": ["backoffice.navigation.stylesheet"],
+    "SIDEBAR": {"navigation": "backoffice.navigation.navigation"},
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.7% .012 195)",
+            "100": "oklch(94.4% .028 195)",
+            "200": "oklch(89% .052 195)",
+            "300": "oklch(81% .082 195)",
+            "400": "oklch(70% .098 195)",
+            "500": "oklch(58% .094 195)",
+            "600": "oklch(47.5% .082 195)",
+            "700": "oklch(41% .07 195)",
+            "800": "oklch(35.5% .058 195)",
+            "900": "oklch(31% .048 195)",
+            "950": "oklch(22% .036 195)",
+        }
+    },
+}
+
+TRANSFER_MAX_BYTES = ENV.transfer_max_mb << 20
+TRANSFER_MAX_LINES = 1_000_000
+#: Longer files are worked on by Celery, with a progress bar.
+TRANSFER_REQUEST_LINES = 2000
+TRANSFER_KEEP_DAYS = ENV.transfer_keep_days
 
 # --- API --------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -285,6 +335,7 @@ LANGUAGES = [("en", "English"), ("es", "Español"), ("hi", "हिन्दी")
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = ["config.formats"]
 
 # --- Files ------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

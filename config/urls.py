@@ -1,10 +1,12 @@
 """Every address of the installation."""
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
 
 from accounts import views as accounts_pages
 from accounts.api.urls import urlpatterns as accounts_urls
 from appointments.api.urls import urlpatterns as appointments_urls
+from backoffice.urls import urlpatterns as back_office_urls
 from clinics import views as clinics_pages
 from clinics.api.urls import urlpatterns as clinics_urls
 from core import views
@@ -14,9 +16,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", clinics_pages.home, name="home"),
     path("sign-in", accounts_pages.sign_in, name="sign-in"),
     path("sign-out", accounts_pages.sign_out, name="sign-out"),
+    path("welcome", accounts_pages.welcome, name="welcome"),
     path("api/v1/", include(accounts_urls)),
     path("api/v1/", include(clinics_urls)),
     path("api/v1/", include(appointments_urls)),
+    path("admin", RedirectView.as_view(pattern_name="admin:index"), name="back-office"),
+    path("admin/", back_office_urls),
     re_path("^api/schema/?$", docs.Schema.as_view(), name="schema"),
     re_path("^api/docs/?$", docs.Swagger.as_view(), name="docs"),
     re_path("^api/docs/errors/?$", docs.errors, name="error-codes"),

@@ -16,6 +16,8 @@ from clinics.models import Patient, VisitMode
 from core import tenancy
 
 _TIMEOUT_MS = 60_000
+#: Charts by what tells patients apart (`PatientDraft.key`).
+Charts = dict[tuple[str, str], Patient]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,37 +102,41 @@ class ChunkWriter:
         )
         return [draft for key, draft in first.items() if key not in known]
 
-    def _charts(self, drafts: Sequence[VisitDraft]) -> dict[str, Patient]:
-        """The charts of the drafts' patients by outside id; new ones are not saved yet.
+    def _charts(self, drafts: Sequence[VisitDraft]) -> Charts:
+        """The charts of the drafts' patients by their keys; new ones are not saved yet.
 
         A record number that another chart has makes no chart.
         """
         clinic = self.target.clinic
-        wanted = list({draft.patient.external_id for draft in drafts})
-        charts = {
-            str(chart.external_id): chart
+        wanted = list({draft.patient.external_id for draft in drafts} - {""})
+        charts: Charts = {
+            ("external_id", str(chart.external_id)): chart
             for chart in Patient.objects.filter(clinic=clinic, external_id__in=wanted).only(
                 "id", "external_id"
             )
         }
-        new = [draft.patient for draft in drafts if draft.patient.external_id not in charts]
-        taken = set(
-            Patient.objects.filter(
+        new = [draft.patient for draft in drafts if draft.patient.key not in charts]
+        taken = {
+            chart.mrn: chart
+            for chart in Patient.objects.filter(
                 clinic=clinic, mrn__in=list({patient.mrn for patient in new})
-            ).values_list("mrn", flat=True)
-        )
+            ).only("id", "mrn")
+        }
         for patient in new:
-            if patient.external_id not in charts and patient.mrn not in taken:
-                taken.add(patient.mrn)
-                charts[patient.external_id] = Patient(
-                    clinic=clinic, external_id=patient.external_id, mrn=patient.mrn
+            if patient.key in charts:
+                continue
+            if patient.mrn not in taken:
+                taken[patient.mrn] = charts[patient.key] = Patient(
+                    clinic=clinic, external_id=patient.external_id or None, mrn=patient.mrn
                 )
+            elif not patient.external_id:
+                charts[patient.key] = taken[patient.mrn]
         return charts
 
     def _sort(
         self,
         drafts: Sequence[VisitDraft],
-        charts: dict[str, Patient],
+        charts: Charts,
         refused: list[RefusedRow],
     ) -> list[_Sorted]:
         found = []
@@ -138,6 +144,8 @@ class ChunkWriter:
             try:
                 if draft.service and draft.service not in self.target.services:
                     raise Refused(Refusal.UNKNOWN_SERVICE, f"no service {draft.service!r}")
+                if draft.location and draft.location not in self.target.locations:
+                    raise Refused(Refusal.UNKNOWN_LOCATION, f"no location {draft.location!r}")
                 found.append(_Sorted(draft, self._doctors(draft), _chart(draft, charts)))
             except Refused as refusal:
                 refused.append(_refused(draft, refusal))
@@ -180,11 +188,12 @@ class ChunkWriter:
     def _visit(self, row: _Sorted, doctor: UUID, starts_at: datetime, now: datetime) -> NewVisit:
         draft, target = row.draft, self.target
         service = target.services.get(draft.service)
+        location = target.locations[draft.location] if draft.location else target.location
         status = draft.status
         is_cancelled = status == AppointmentStatus.CANCELLED
         visit = Appointment(
             clinic_id=target.clinic.id,
-            location_id=target.location.id
+            location_id=location.id
             if draft.mode in {VisitMode.IN_PERSON, VisitMode.HOME_VISIT}
             else None,
             doctor_id=doctor,
@@ -194,7 +203,7 @@ class ChunkWriter:
             status=status,
             starts_at=starts_at,
             ends_at=starts_at + timedelta(minutes=draft.minutes),
-            timezone=target.location.timezone,
+            timezone=location.timezone,
             reason=draft.reason,
             source=Source.IMPORT,
             cancelled_at=(draft.cancelled_at or draft.booked_at or starts_at)
@@ -228,21 +237,21 @@ class ChunkWriter:
         )
 
     def _patients_made(
-        self, drafts: Sequence[VisitDraft], charts: dict[str, Patient], refused: set[int]
+        self, drafts: Sequence[VisitDraft], charts: Charts, refused: set[int]
     ) -> int:
         """Write the new charts, each as the first accepted row of its patient has it.
 
         After the visits (foreign keys are checked at the end), because a refused row leaves nothing
         behind, and what it said must not depend on where a chunk ended.
         """
-        new: dict[str, Patient] = {}
+        new: dict[UUID, Patient] = {}
         for draft in drafts:
             patient = draft.patient
-            chart = charts.get(patient.external_id)
+            chart = charts.get(patient.key)
             if draft.line in refused or chart is None or not chart._state.adding:
                 continue
-            if patient.external_id not in new:
-                new[patient.external_id] = chart
+            if chart.id not in new:
+                new[chart.id] = chart
                 chart.birth_date = patient.birth_date
                 for name, value in patient.fields.items():
                     setattr(chart, name, value)
@@ -254,8 +263,8 @@ class ChunkWriter:
         return len(new)
 
 
-def _chart(draft: VisitDraft, charts: dict[str, Patient]) -> Patient:
-    chart = charts.get(draft.patient.external_id)
+def _chart(draft: VisitDraft, charts: Charts) -> Patient:
+    chart = charts.get(draft.patient.key)
     if chart is None:
         raise Refused(
             Refusal.RECORD_NUMBER_TAKEN, f"another patient has the number {draft.patient.mrn}"

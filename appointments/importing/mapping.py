@@ -145,6 +145,9 @@ class RowPart(_Part):
 
 
 class PatientPart(_Part):
+    """`known_by`: by the external id alone, or where a row has none by the record number."""
+
+    known_by: Literal["external_id", "either"] = "external_id"
     external_id: Text
     given_name: Text
     family_name: Text | None = None
@@ -183,6 +186,7 @@ class VisitPart(_Part):
     reason: Text | None = None
     doctor: Text | None = None
     service: Text | None = None
+    location: Text | None = None
 
     @field_validator("status")
     @classmethod
@@ -272,16 +276,22 @@ def _within(rule: TextRule | None, allowed: set[str], what: str) -> TextRule | N
 def mapping_read(path: Path) -> Mapping:
     """The mapping in a file. Raises ImportStopped with every fault that it has."""
     try:
-        return Mapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return mapping_parse(path.read_text(encoding="utf-8"), name=str(path))
     except OSError as error:
         raise ImportStopped(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ImportStopped(f"{path}: not UTF-8") from error
+
+
+def mapping_parse(text: str, *, name: str) -> Mapping:
+    """The mapping in a TOML text. Raises ImportStopped, naming it, with every fault that it has."""
+    try:
+        return Mapping.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ImportStopped(f"{path}: {error}") from error
+        raise ImportStopped(f"{name}: {error}") from error
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc']) or 'mapping'}: {fault['msg']}"
             for fault in error.errors(include_url=False)
         )
-        raise ImportStopped(f"{path}: {faults}") from error
+        raise ImportStopped(f"{name}: {faults}") from error

@@ -7,6 +7,7 @@ so a quote that is never closed costs one row, not the rest of the file.
 import csv
 import gzip
 import io
+import os
 import zlib
 from collections import deque
 from collections.abc import Collection, Iterator
@@ -41,15 +42,18 @@ class CSVSource:
         self,
         path: Path,
         *,
-        wanted: Collection[str],
+        wanted: Collection[str] = (),
+        stream: BinaryIO | None = None,
         delimiter: str | None = None,
         encoding: str = "utf-8",
         fallback_encoding: str | None = None,
     ) -> None:
         """Open and check `path`: plain or gzip, whatever its name says.
 
-        `wanted` are the columns that must be there; without a `delimiter` the one that shows most
-        of them is taken. `fallback_encoding` decodes the rows that are not valid in `encoding`.
+        With a `stream` (open, at its beginning, closed with the source) that is read, and `path` is
+        what it is called. `wanted` are the columns that must be there; without a `delimiter` the
+        one that shows most of them, or else most columns, is taken. `fallback_encoding` decodes the
+        header and the rows that are not valid in `encoding`.
         Raises ImportStopped, before any row is read, for a file that cannot be used.
         """
         self.path = path
@@ -57,11 +61,12 @@ class CSVSource:
         self._pushed: deque[str] = deque()
         self._line = 0
         try:
-            self._raw: BinaryIO = path.open("rb")
+            self._raw: BinaryIO = path.open("rb") if stream is None else stream
         except OSError as error:
             raise ImportStopped(f"{path}: {error.strerror}") from error
         try:
-            self.size = path.stat().st_size
+            self.size = self._raw.seek(0, os.SEEK_END)
+            self._raw.seek(0)
             self._text = self._open_text(encoding)
             self.columns, self.delimiter = self._read_header(wanted, delimiter)
         except BaseException:
@@ -70,6 +75,10 @@ class CSVSource:
 
     def close(self) -> None:
         self._raw.close()
+
+    def detach(self) -> None:
+        """Leave the stream open, for whoever brought it; nothing more can be read from here."""
+        self._text.detach()
 
     def position(self) -> int:
         """How many bytes of the file have been read so far (compressed ones)."""
@@ -116,8 +125,8 @@ class CSVSource:
                 cells = next(csv.reader([text], delimiter=candidate))
             except (csv.Error, TypeError) as error:
                 raise ImportStopped(f"{self.path}: the first line: {error}") from error
-            found[candidate] = [cell.strip() for cell in cells]
-        best = max(found, key=lambda one: len(set(found[one]) & set(wanted)))
+            found[candidate] = [self._header_cell(cell) for cell in cells]
+        best = max(found, key=lambda one: (len(set(found[one]) & set(wanted)), len(found[one])))
         columns = found[best]
         missing = sorted(set(wanted) - set(columns))
         if missing:
@@ -128,6 +137,15 @@ class CSVSource:
         if twice:
             raise ImportStopped(f"{self.path}: more than one column {', '.join(twice)}")
         return columns, best
+
+    def _header_cell(self, cell: str) -> str:
+        """The cell trimmed, and in the fallback encoding where there is one and it is needed."""
+        if self._fallback is None or cell.isprintable():
+            return cell.strip()
+        try:
+            return self._decoded(cell).strip()
+        except UnicodeError:
+            return cell.encode("utf-8", "replace").decode().strip()
 
     def _next_line(self) -> str | None:
         """The next physical line with its end, or None; longer ones come back cut at the limit."""

@@ -30,12 +30,20 @@ _LONGEST_MINUTES = 720
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientDraft:
-    """What a row says of its patient; used for the first row in which the patient appears."""
+    """What a row says of its patient; used for the first row in which the patient appears.
+
+    Without an external id the patient is known by the record number.
+    """
 
     external_id: str
     mrn: str
     fields: dict[str, str]
     birth_date: date | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells patients apart: of two rows with one key, the patient is the same."""
+        return ("", self.mrn) if not self.external_id else ("external_id", self.external_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +64,7 @@ class VisitDraft:
     reason: str
     doctor: str
     service: str
+    location: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -122,6 +131,7 @@ class RowRules:
             if mapping.roster
             else "",
             service=_text(visit.service, row, "visit.service", 160),
+            location=_text(visit.location, row, "visit.location", 200),
         )
         self._check_days(draft)
         return draft
@@ -148,9 +158,13 @@ class RowRules:
             "patient.external_id",
             _length(Patient, "external_id"),
             code=Refusal.BAD_PATIENT_ID,
-            required=True,
+            required=rules.known_by == "external_id",
         )
         mrn = external_id if rules.mrn is None else _text(rules.mrn, row, "patient.mrn", 40)
+        if rules.known_by == "either":
+            mrn = mrn or external_id
+            if not mrn:
+                raise Refused(Refusal.MISSING_VALUE, "patient: neither an id nor a record number")
         mrn = f"{rules.mrn_prefix}{mrn}"
         if len(mrn) > _length(Patient, "mrn"):
             raise Refused(Refusal.TEXT_TOO_LONG, "patient.mrn: over 40 characters")

@@ -7,7 +7,7 @@ through the file again and writes what is missing.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -66,10 +66,10 @@ def import_run(
     rules = RowRules(mapping, target.zone, clock.now())
     began = time.perf_counter()
     quarter = 0
-    with _quiet_database(), only_import(f"{target.clinic.id}:{mapping.system}"):
+    with quiet_database(), only_import(f"{target.clinic.id}:{mapping.system}"):
         server = _server()
-        for chunk in _chunks(source, chunk_rows):
-            drafts, refused = _read(chunk, source, rules)
+        for chunk in chunks_of(source.records(), chunk_rows):
+            drafts, refused = drafts_read(chunk, source.columns, rules)
             result = _write(writer, drafts, server)
             report.add(sorted([*refused, *result.refused], key=lambda row: row.line))
             summary.rows += len(chunk)
@@ -84,9 +84,10 @@ def import_run(
     return summary
 
 
-def _chunks(source: CSVSource, size: int) -> Iterator[list[Record]]:
+def chunks_of(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    """The records in lists of `size`; the last may be shorter."""
     chunk: list[Record] = []
-    for record in source.records():
+    for record in records:
         chunk.append(record)
         if len(chunk) == size:
             yield chunk
@@ -95,15 +96,16 @@ def _chunks(source: CSVSource, size: int) -> Iterator[list[Record]]:
         yield chunk
 
 
-def _read(
-    chunk: list[Record], source: CSVSource, rules: RowRules
+def drafts_read(
+    chunk: Iterable[Record], columns: Sequence[str], rules: RowRules
 ) -> tuple[list[VisitDraft], list[RefusedRow]]:
+    """The rows of a chunk that are sound, and those that are not."""
     drafts, refused = [], []
     for record in chunk:
         if record.fault is not None:
             refused.append(RefusedRow(record.line, "", record.fault.value, record.words))
             continue
-        row = dict(zip(source.columns, record.cells, strict=True))
+        row = dict(zip(columns, record.cells, strict=True))
         try:
             drafts.append(rules.read(row, record.line))
         except Refused as refusal:
@@ -163,7 +165,7 @@ def _lock(function: str, key: str) -> bool:
 
 
 @contextmanager
-def _quiet_database() -> Iterator[None]:
+def quiet_database() -> Iterator[None]:
     """Keep no record of statements: under DEBUG Django holds the text of the last nine thousand,
     which for batches of a thousand rows is more than most machines have."""
     debug, settings.DEBUG = settings.DEBUG, False

@@ -30,6 +30,7 @@ class Target:
     roster: tuple[UUID, ...]
     doctors: dict[str, UUID]
     services: dict[str, Service]
+    locations: dict[str, Location]
 
 
 def clinic_find(*, slug: str, create: bool, name: str = "", timezone: str = "") -> Clinic:
@@ -71,6 +72,7 @@ def target_prepare(*, clinic: Clinic, mapping: Mapping) -> Target:
             roster=roster,
             doctors=_doctors(clinic) if mapping.visit.doctor else {},
             services={service.name: service for service in Service.objects.filter(clinic=clinic)},
+            locations={place.name: place for place in Location.objects.filter(clinic=clinic)},
         )
 
 

@@ -1,0 +1,121 @@
+"""What the forms of the back office share: the version that was read, and refusals as errors."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from core.errors import ErrorCode, KairosError
+
+VERSION = "version_read"
+
+
+def refusal_show(form: forms.BaseForm, refusal: KairosError) -> None:
+    """Put a service's refusal where a person looks for it: at its fields, or above the form."""
+    placed = False
+    for name, sentences in (refusal.errors or {}).items():
+        field = name if name in form.fields else NON_FIELD_ERRORS
+        for sentence in sentences:
+            text = sentence if field != NON_FIELD_ERRORS else _labelled(name, sentence)
+            form.add_error(None if field == NON_FIELD_ERRORS else field, text)
+            placed = True
+    if not placed:
+        form.add_error(None, _said(refusal))
+    if free := refusal.extra.get("alternatives"):
+        form.add_error(None, _("Free nearby: %(times)s") % {"times": _times(free)})
+
+
+def _times(slots: list[dict[str, Any]]) -> str:
+    """Starts of slots, as a person reads them, in the time zone of each."""
+    moments = [
+        datetime.fromisoformat(str(slot["starts_at"])).astimezone(ZoneInfo(slot["timezone"]))
+        for slot in slots
+    ]
+    return ", ".join(date_format(moment, "D j M, H:i") for moment in moments)
+
+
+def _labelled(name: str, sentence: str) -> str:
+    return sentence if name in {"non_field", NON_FIELD_ERRORS} else f"{name}: {sentence}"
+
+
+def _said(refusal: KairosError) -> str:
+    if refusal.code == ErrorCode.PRECONDITION_FAILED:
+        return str(
+            _(
+                "Somebody else changed this while you had it open. Nothing of yours was saved."
+                " Open it again to see the change, then make yours."
+            )
+        )
+    return refusal.detail
+
+
+def _left_to_the_service(exclude: Any = None) -> None:
+    """In place of a model's own look at its constraints."""
+
+
+class RowForm(forms.ModelForm):
+    """A row's form. It carries the version it was opened at, and shows what a service refused."""
+
+    #: What the service completes or rewrites, it checks.
+    left_to_service: tuple[str, ...] = ("phone",)
+    refusal: KairosError | None = None
+    version_read = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        version = getattr(self.instance, "version", None)
+        if version is not None and not self.instance._state.adding:
+            self.initial.setdefault(VERSION, version)
+        else:
+            self.fields.pop(VERSION, None)
+        if "phone" in self.fields:
+            # The service reads it in the clinic's country, and says what is wrong with it.
+            self.fields["phone"] = forms.CharField(
+                label=self.fields["phone"].label,
+                required=False,
+                max_length=30,
+                widget=UnfoldAdminTextInputWidget,
+                help_text=_("With its country, or as written in the clinic's own."),
+            )
+
+    def _get_validation_exclusions(self) -> set[str]:
+        ours: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # not in stubs
+        return {*ours, *self.left_to_service}
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean()
+        if self.refusal is not None:
+            refusal_show(self, self.refusal)
+        return found
+
+    def validate_unique(self) -> None:
+        """Left to the constraint, whose sentence the service shows."""
+
+    def _post_clean(self) -> None:
+        """Constraints are left to the database too; Django asks them within the instance's check,
+        where a range that ends before it begins is an error of the database instead of a sentence.
+        """
+        self.instance.validate_constraints = _left_to_the_service
+        try:
+            super()._post_clean()  # type: ignore[misc]
+        finally:
+            del self.instance.validate_constraints
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were changed (for a new row: all), without the version."""
+        adding = self.instance._state.adding
+        return {
+            name: value
+            for name, value in self.cleaned_data.items()
+            if name != VERSION and (adding or name in self.changed_data)
+        }
+
+    def version(self) -> int | None:
+        """The version at which the form was opened."""
+        version: int | None = self.cleaned_data.get(VERSION)
+        return version
