@@ -265,6 +265,7 @@ class BusyTime(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["clinic", "id"], name="busytime_clinic"),
             models.Index(fields=["expires_at"], name="busytime_holds", condition=Q(kind="HELD")),
             models.Index(Func(F("period"), function="upper"), name="busytime_over"),
             models.Index(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, URLField
 from django.forms import Field, MultipleChoiceField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.roles import Permission
 from backoffice.access import SAFE, Access, access_of
@@ -33,6 +33,8 @@ STAFF = "staff"
 INSTALLATION = "installation"
 Right = Permission | str | None
 _HISTORY = 200
+#: How a filter may put its question.
+_ASKED = frozenset({"id", "exact", "in", "isnull", "gte", "lte", "lt", "gt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,17 @@ class Panel(ModelAdmin):
             shown.append("clinic")
         return shown
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Only what a filter of the list offers. Django lets any column of the row be asked, and so
+        tells by the number of rows what stands in texts that the asker may not read.
+        """
+        name, *rest = lookup.split("__")
+        for offered in self.get_list_filter(request):
+            field = offered[0] if isinstance(offered, tuple | list) else offered
+            if name == getattr(field, "parameter_name", field):
+                return set(rest) <= _ASKED
+        return False
+
     def get_list_select_related(self, request: HttpRequest) -> Any:
         related = super().get_list_select_related(request)
         if "clinic" in self._columns() and isinstance(related, tuple | list):
@@ -227,8 +240,10 @@ class Panel(ModelAdmin):
                 initial=db_field.get_default(),
                 label=capfirst(db_field.verbose_name),
                 help_text=db_field.help_text,
-                widget=UnfoldAdminCheckboxSelectMultiple,
+                widget=UnfoldAdminCheckboxSelectMultipleWidget,
             )
+        if isinstance(db_field, URLField):
+            kwargs["assume_scheme"] = "https"
         widget = widget_for(db_field)
         if widget is not None:
             kwargs["widget"] = widget

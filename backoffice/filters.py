@@ -31,6 +31,10 @@ class RelationFilter(AutocompleteSelectFilter):
     form_class = _ChoiceForm
 
 
+#: Years in which anything can have happened here; others are slips, and too far for a moment.
+_FIRST, _LAST = 1970, 9999
+
+
 class DayForm(forms.Form):
     """One date, chosen in the browser's own way."""
 
@@ -49,7 +53,8 @@ class DayFilter(TextFilter):
     form_class = DayForm
 
     def day(self) -> date | None:
-        return parse_birth_date(self.value() or "")
+        found = parse_birth_date(self.value() or "")
+        return found if found is not None and _FIRST <= found.year < _LAST else None
 
 
 class FirstDayFilter(DayFilter):

@@ -89,6 +89,8 @@ class RowForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any] | None:
         found = super().clean()
+        if VERSION in self.fields and self.cleaned_data.get(VERSION) is None:
+            self.add_error(None, _("This form does not say what it was opened at: open it again."))
         if self.refusal is not None:
             refusal_show(self, self.refusal)
         return found

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from django.contrib.admin.views.main import ORDER_VAR
 from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
@@ -35,7 +37,7 @@ class CappedPaginator(Paginator):
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
         keys = rows.values("pk")[first : min(first + self.per_page, self.count)]
-        return self._get_page(rows.filter(pk__in=keys), number, self)
+        return Page(rows.filter(pk__in=keys), number, self)
 
     @property
     def is_capped(self) -> bool:
@@ -52,6 +54,12 @@ class CappedChangeList(ChangeList):
         found = super().get_queryset(request, *args, **kwargs)
         related = self.list_select_related
         return found.select_related(*related) if isinstance(related, list | tuple) else found
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """Django sorts by any column that an address names; here only where the panel offers it."""
+        if not self.sortable_by:
+            self.params.pop(ORDER_VAR, None)
+        return super().get_ordering(request, queryset)
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

@@ -645,6 +645,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="busytime",
+            index=models.Index(fields=["clinic", "id"], name="busytime_clinic"),
+        ),
+        migrations.AddIndex(
+            model_name="busytime",
             index=models.Index(
                 condition=models.Q(("kind", "HELD")), fields=["expires_at"], name="busytime_holds"
             ),

@@ -100,6 +100,8 @@ class DayFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         today = timezone.localdate(clock.now())
+        if not self.value() and not self.is_search:
+            request.list_hint = _("Visits of today. Filter or search for others.")  # type: ignore[attr-defined]
         match self.asked():
             case "today":
                 return queryset.filter(local_day=today)

@@ -9,6 +9,7 @@ from django.contrib.admin import register
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -154,12 +155,13 @@ class PatientPanel(Panel):
 
     def tools(self, request: HttpRequest, row: Patient) -> list[Tool]:
         writes = access_of(request).principal.may(Permission.PATIENT_WRITE, row.clinic_id)
+        visits = urlencode({"q": row.mrn, "day": "all"})
         merge = Tool(_("Merge a duplicate"), self.link("merge", row.pk), "merge")
         return [
             *([merge] if writes and row.is_active else []),
             Tool(
                 _("Appointments"),
-                f"{reverse('admin:appointments_appointment_changelist')}?q={row.mrn}&day=all",
+                f"{reverse('admin:appointments_appointment_changelist')}?{visits}",
                 "event",
             ),
         ]

@@ -43,7 +43,7 @@ class PatientFilter(TextFilter):
             exact = Patient.objects.filter(id__in=charts, mrn=asked).values_list("id", flat=True)
             charts = list(exact) or charts
         if len(charts) != 1:
-            request.trail_hint = (  # type: ignore[attr-defined]
+            request.list_hint = (  # type: ignore[attr-defined]
                 _("Nobody fits: %(asked)s") if not charts else _("Several patients fit: %(asked)s")
             ) % {"asked": asked}
             return queryset.none()

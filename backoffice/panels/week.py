@@ -153,7 +153,9 @@ def _locations(access: Access, doctor: Doctor, rows: list[ScheduleTemplate]) -> 
 def _formset(
     request: HttpRequest, rows: list[ScheduleTemplate], locations: QuerySet[Location]
 ) -> "BaseFormSet[HoursForm]":
-    made = formset_factory(HoursForm, extra=_EMPTY_ROWS, can_delete=True, max_num=200)
+    made = formset_factory(
+        HoursForm, extra=_EMPTY_ROWS, can_delete=True, max_num=200, absolute_max=200
+    )
     # What the browser sends of a row that nobody touched, so that it counts as empty.
     new = {
         "weekday": Weekday.MONDAY.value,
