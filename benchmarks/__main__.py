@@ -35,9 +35,11 @@ def _arguments() -> argparse.Namespace:
         "what",
         nargs="?",
         default="all",
-        choices=["all", *_CASES, "plans", "profile", "rls", "server"],
+        choices=["all", *_CASES, "plans", "profile", "rls", "server", "backoffice"],
     )
-    parser.add_argument("case", nargs="?", choices=_CASES, help="for plans and profile")
+    parser.add_argument(
+        "case", nargs="?", choices=[*_CASES, "backoffice"], help="for plans and profile"
+    )
     parser.add_argument("--shape", default="S", choices=list(SHAPES))
     parser.add_argument("--seconds", type=float, default=8, help="of each run (8)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each case (3)")
@@ -66,6 +68,7 @@ def _set_up(world: World) -> None:
 def _run(world: World, arguments: argparse.Namespace) -> int:
     # These read models, which are there only after the set-up.
     from benchmarks import machine, report, running  # noqa: PLC0415
+    from benchmarks.backoffice import backoffice, backoffice_plans  # noqa: PLC0415
     from benchmarks.cases import CASES  # noqa: PLC0415
     from benchmarks.plans import plans_report  # noqa: PLC0415
     from benchmarks.population import People  # noqa: PLC0415
@@ -76,6 +79,8 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
     people = People(world.url)
     chosen = arguments.case or "book"
     match arguments.what:
+        case "plans" if arguments.case == "backoffice":
+            return 0 if backoffice_plans(people, _say) else 1
         case "plans":
             names = [arguments.case] if arguments.case else _CASES
             return 0 if plans_report(people, names, _say) else 1
@@ -95,7 +100,10 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
     for name, fact in facts.items():
         _say(f"{name:>10}: {fact}")
     figures = []
-    if arguments.what != "rls":
+    seen: list[dict[str, Any]] = []
+    if arguments.what == "backoffice":
+        seen = backoffice(world, people, _say, repeat=arguments.repeat)
+    elif arguments.what != "rls":
         names = _CASES if arguments.what == "all" else _GROUPS.get(arguments.what, [arguments.what])
         figures = running.measure(
             names, world, people, _progress, seconds=arguments.seconds, repeat=arguments.repeat
@@ -113,6 +121,7 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
             "shape": shape.name,
             "cases": report.as_json(figures),
             "row_security_ms": added,
+            "backoffice": seen,
         }
         report.write_json(arguments.json, content)
     return 0

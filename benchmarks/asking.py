@@ -10,20 +10,27 @@ from django.core.wsgi import get_wsgi_application
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A request as a client would make it; `key` is an Idempotency-Key."""
+    """A request as a client makes it; `key` is an Idempotency-Key, `cookie` a page session's."""
 
     path: str
     token: str | None = None
     method: str = "GET"
     body: bytes = b""
     key: str | None = None
+    cookie: str | None = None
+
+    @property
+    def accept(self) -> str:
+        return "text/html" if self.cookie else "application/json"
 
     def raw(self) -> bytes:
         """As it goes over the wire, HTTP/1.1 with keep-alive."""
         lines = [f"{self.method} {self.path} HTTP/1.1", "Host: 127.0.0.1"]
-        lines += ["Accept: application/json", "Accept-Language: en"]
+        lines += [f"Accept: {self.accept}", "Accept-Language: en"]
         if self.token:
             lines.append(f"Authorization: Bearer {self.token}")
+        if self.cookie:
+            lines.append(f"Cookie: {self.cookie}")
         if self.key:
             lines.append(f"Idempotency-Key: {self.key}")
         if self.body:
@@ -43,7 +50,7 @@ class Asking:
             "SERVER_PROTOCOL": "HTTP/1.1",
             "REMOTE_ADDR": "127.0.0.1",
             "HTTP_HOST": "127.0.0.1",
-            "HTTP_ACCEPT": "application/json",
+            "HTTP_ACCEPT": self.accept,
             "HTTP_ACCEPT_LANGUAGE": "en",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
@@ -55,6 +62,8 @@ class Asking:
         }
         if self.token:
             environ["HTTP_AUTHORIZATION"] = f"Bearer {self.token}"
+        if self.cookie:
+            environ["HTTP_COOKIE"] = self.cookie
         if self.key:
             environ["HTTP_IDEMPOTENCY_KEY"] = self.key
         if self.body:
