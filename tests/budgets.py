@@ -19,3 +19,12 @@ AVAILABILITY = 4
 BOOK = 6
 RESCHEDULE = 8
 MOVE = 4
+MERGE_PREVIEW = 6
+MERGE = 11
+MERGE_UNDO = 11
+
+#: Pages of the back office, the session's own statements included.
+BACK_OFFICE_LIST = 11
+BACK_OFFICE_PAGE = 11
+BACK_OFFICE_START = 14
+BACK_OFFICE_WRITE = 14

@@ -1,0 +1,182 @@
+"""Our own pages at three sizes: axe has nothing to say of them, and none is wider than a phone."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from appointments.models import Appointment, Verb
+from appointments.services.leave import exception_create
+from appointments.services.merging import patients_merge
+from appointments.services.status import appointment_move
+from backoffice.models import Transfer
+from clinics.models import ExceptionKind, ScheduleException
+from core import tenancy
+from tests.backoffice.browser.conftest import LAPTOP, PHONE, WALL, Desk
+from tests.backoffice.browser.scene import CLINIC, Scene, second_clinic
+from tests.casts import build_patient
+from tests.support.axe import violations
+from tests.support.browser import expect
+
+pytestmark = pytest.mark.chromium
+#: What is ours inside the theme's frame.
+OURS = (".bo", ".bo-tools", ".bo-section", ".bo-hint", ".bo-button")
+#: Lists are the theme's alone; they are looked at for their width only.
+THEIRS = frozenset({"appointments", "dark-appointments"})
+#: A register with a good line and a bad one.
+REGISTER = (
+    "external_id,given_name,family_name,birth_date\nA1,Ngozi,Eze,1990-01-02\nA2,,,31.31.1990\n"
+)
+
+
+def row(kind: str, one: Any, page: str = "change") -> str:
+    """The address of a row's page."""
+    return reverse(f"admin:{kind}_{page}", args=[one.pk])
+
+
+def _move(scene: Scene, visit: Appointment, *verbs: Verb, reason: str = "") -> None:
+    with scene.acting() as by:
+        for verb in verbs:
+            appointment_move(appointment_id=visit.id, verb=verb, by=by, reason=reason)
+
+
+def _busy_day(scene: Scene) -> list[Appointment]:
+    """A visit in every state."""
+    visits = [
+        scene.book(scene.patients[number % 3], scene.today_at(12 + number)) for number in range(6)
+    ]
+    _move(scene, visits[0], Verb.CHECK_IN, Verb.START, Verb.COMPLETE)
+    _move(scene, visits[1], Verb.CHECK_IN, Verb.START)
+    _move(scene, visits[2], Verb.CHECK_IN)
+    _move(scene, visits[3], Verb.NO_SHOW, reason="Did not come")
+    _move(scene, visits[4], Verb.CANCEL, reason="Feels better")
+    return visits
+
+
+def _leave(scene: Scene) -> ScheduleException:
+    """Days off with a visit in them."""
+    scene.book(scene.patients[1], scene.today_at(10, days=1))
+    away = scene.today_at(0, days=1).date()
+    with scene.acting() as by:
+        return exception_create(
+            by=by,
+            clinic=scene.cast.clinic,
+            kind=ExceptionKind.LEAVE,
+            doctor=scene.cast.doctor,
+            start_date=away,
+            end_date=away + timedelta(days=2),
+        )
+
+
+def _uploaded(scene: Scene) -> Transfer:
+    """A file whose columns are to be chosen."""
+    client = Client()
+    client.force_login(scene.admin, "accounts.backends.EmailOrPhoneBackend")
+    client.post(reverse("admin:clinic_switch"), {"clinic": str(scene.cast.clinic.id)})
+    file = SimpleUploadedFile("register.csv", REGISTER.encode())
+    answer = client.post(reverse("admin:transfer_new"), {"kind": "patients", "file": file})
+    assert answer.status_code == 302, answer.content
+    with tenancy.scope([scene.cast.clinic.id]):
+        return Transfer.objects.get()
+
+
+def tour(scene: Scene) -> Iterator[tuple[str, str]]:
+    """Every page that has something of ours, by a name for its picture."""
+    visits = _busy_day(scene)
+    visit, doctor = visits[5], scene.cast.doctor
+    chart, lists = scene.patients[0], "admin:appointments_appointment_changelist"
+    twin = build_patient(scene.cast.clinic, "Amelia", "Okonkwo Lindqvist", phone="+4930901820009")
+    gone = build_patient(scene.cast.clinic, "Chioma", "Adeyemi")
+    with scene.acting() as by:
+        merged = patients_merge(
+            by=by, keep=scene.patients[2].id, duplicate=gone.id, reason="Entered twice"
+        )
+    leave, transfer = _leave(scene), _uploaded(scene)
+    merge = row("clinics_patient", chart, "merge")
+    yield "start", reverse("admin:index")
+    yield "appointments", reverse(lists)
+    yield "booking", reverse("admin:appointments_appointment_add")
+    yield "visit", row("appointments_appointment", visit)
+    yield "visit-done", row("appointments_appointment", visits[0])
+    yield "visit-move", row("appointments_appointment", visit, "reschedule")
+    yield "visit-edit", row("appointments_appointment", visit, "edit")
+    yield "visit-undo", row("appointments_appointment", visits[0], "undo")
+    yield (
+        "visit-cancel",
+        reverse("admin:appointments_appointment_move", args=[visit.pk, "cancel"]),
+    )
+    yield "visit-history", row("appointments_appointment", visits[0], "history")
+    yield "patient", row("clinics_patient", chart)
+    yield "patient-merge", merge
+    yield "patient-merge-preview", f"{merge}?duplicate={twin.pk}"
+    yield "merge", row("appointments_patientmerge", merged)
+    yield "merge-undo", row("appointments_patientmerge", merged, "undo")
+    yield "doctor", row("clinics_doctor", doctor)
+    yield "hours", row("clinics_doctor", doctor, "hours")
+    yield "leave", row("clinics_scheduleexception", leave)
+    yield "member", row("clinics_membership", scene.cast.membership)
+    yield "trail", reverse("admin:core_auditevent_changelist") + "?patient=Nobody"
+    yield "transfers", reverse("admin:transfer_list")
+    yield "transfer-new", reverse("admin:transfer_new")
+    yield "transfer-columns", row("transfer", transfer, "columns")
+    yield "transfer", row("transfer", transfer, "detail")
+    yield "transfer-export", reverse("admin:transfer_export")
+
+
+def _faults(desk: Desk, name: str) -> list[str]:
+    """What is wrong with the open page; the picture of it is kept."""
+    desk.shot(name)
+    found = [] if name in THEIRS else [str(one) for one in violations(desk.page, OURS)]
+    if desk.page.viewport_size["width"] == PHONE[0]:
+        found += [_wider_than_the_window(desk.page)]
+    return [f"{name}: {fault}" for fault in found if fault]
+
+
+def _wider_than_the_window(page: Any) -> str:
+    """How much the page could be scrolled sideways, and what sticks out; nothing when it fits."""
+    found: str = page.evaluate(
+        """() => {
+            const room = document.documentElement.clientWidth;
+            const over = document.documentElement.scrollWidth - room;
+            if (over <= 0) return "";
+            const out = [...document.body.querySelectorAll("*")]
+                .filter((one) => one.getBoundingClientRect().right > room + 1)
+                .map((one) => `${one.tagName.toLowerCase()}.${one.className}`.slice(0, 80));
+            return `${over} px too wide: ${out.slice(0, 5).join(" | ")}`;
+        }"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("size", [PHONE, LAPTOP, WALL], ids=["phone", "laptop", "wall"])
+def test_our_pages_are_accessible_and_fit(desk: Desk, size: tuple[int, int]):
+    page, scene = desk.page, desk.scene
+    second_clinic(scene)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    desk.open(reverse("admin:clinic_switch"))
+    faults = _faults(desk, "switch")
+    page.get_by_role("button", name=CLINIC).click()
+    expect(page.locator(".bo-about")).to_contain_text(CLINIC)
+    for name, path in tour(scene):
+        answer = desk.open(path)
+        if answer.status != 200:
+            faults.append(f"{name}: {answer.status}")
+            continue
+        faults += _faults(desk, name)
+    assert faults == [], "\n".join(faults)
+
+
+def test_our_pages_are_accessible_in_the_dark(desk: Desk):
+    page = desk.page
+    page.emulate_media(color_scheme="dark")
+    page.context.add_init_script("localStorage.setItem('_x_adminTheme', JSON.stringify('dark'))")
+    faults = []
+    for name, path in tour(desk.scene):
+        desk.open(path)
+        expect(page.locator("html.dark")).to_be_attached()
+        faults += _faults(desk, f"dark-{name}")
+    assert faults == [], "\n".join(faults)
