@@ -1,18 +1,22 @@
 """What the forms of the back office share: the version that was read, and refusals as errors."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.db import transaction
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from core.api.problems import as_kairos_error
 from core.errors import ErrorCode, KairosError
 
 VERSION = "version_read"
+T = TypeVar("T")
 
 
 def refusal_show(form: forms.BaseForm, refusal: KairosError) -> None:
@@ -28,6 +32,22 @@ def refusal_show(form: forms.BaseForm, refusal: KairosError) -> None:
         form.add_error(None, _said(refusal))
     if free := refusal.extra.get("alternatives"):
         form.add_error(None, _("Free nearby: %(times)s") % {"times": _times(free)})
+
+
+def attempt(form: forms.BaseForm, act: Callable[[], T]) -> T | None:
+    """What the service gives; None when a rule said no: undone, and said in the form.
+
+    Raises what a form cannot mend: a right that is missing, a fault of ours.
+    """
+    try:
+        with transaction.atomic():
+            return act()
+    except Exception as exc:
+        refusal = as_kairos_error(exc)
+        if refusal is None or refusal.status >= 500 or refusal.status == 403:
+            raise
+        refusal_show(form, refusal)
+        return None
 
 
 def _times(slots: list[dict[str, Any]]) -> str:

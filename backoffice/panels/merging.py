@@ -7,7 +7,6 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import register
 from django.contrib.admin.widgets import AutocompleteSelect
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -22,11 +21,10 @@ from appointments.selectors.merging import MergePreview
 from appointments.services.merging import merge_preview, merge_undo, patients_merge
 from backoffice.access import access_of
 from backoffice.base import Panel, Tool
-from backoffice.forms import refusal_show
+from backoffice.forms import attempt
 from backoffice.people import names_of
 from backoffice.site import site
 from clinics.models import Patient
-from core.api.problems import as_kairos_error
 
 
 class ChooseForm(forms.Form):
@@ -79,14 +77,10 @@ def merge_page(request: HttpRequest, kept: Patient, back: str) -> HttpResponse:
     preview: MergePreview | None = None
     form: MergeForm | None = None
     if choose.is_bound and choose.is_valid():
-        try:
-            duplicate = choose.cleaned_data["duplicate"]
-            preview = merge_preview(by=who, keep=kept.pk, duplicate=duplicate.pk)
-        except Exception as exc:
-            refusal = as_kairos_error(exc)
-            if refusal is None or refusal.status not in {400, 409}:
-                raise
-            refusal_show(choose, refusal)
+        duplicate = choose.cleaned_data["duplicate"]
+        preview = attempt(
+            choose, lambda: merge_preview(by=who, keep=kept.pk, duplicate=duplicate.pk)
+        )
     if preview is not None:
         form = _merge_form(request, preview)
         if request.method == "POST" and form.is_valid():
@@ -141,25 +135,20 @@ def _rows(preview: MergePreview, form: MergeForm) -> list[dict[str, Any]]:
 
 def _merge(request: HttpRequest, preview: MergePreview, form: MergeForm) -> PatientMerge | None:
     given = form.cleaned_data
-    try:
-        with transaction.atomic():
-            return patients_merge(
-                by=access_of(request).principal,
-                keep=preview.kept.pk,
-                duplicate=preview.duplicate.pk,
-                take=given["take"],
-                reason=given["reason"],
-                expected_versions={
-                    preview.kept.pk: given["kept_version"],
-                    preview.duplicate.pk: given["duplicate_version"],
-                },
-            )
-    except Exception as exc:
-        refusal = as_kairos_error(exc)
-        if refusal is None or refusal.status not in {400, 409, 412}:
-            raise
-        refusal_show(form, refusal)
-        return None
+    return attempt(
+        form,
+        lambda: patients_merge(
+            by=access_of(request).principal,
+            keep=preview.kept.pk,
+            duplicate=preview.duplicate.pk,
+            take=given["take"],
+            reason=given["reason"],
+            expected_versions={
+                preview.kept.pk: given["kept_version"],
+                preview.duplicate.pk: given["duplicate_version"],
+            },
+        ),
+    )
 
 
 @register(PatientMerge, site=site)
@@ -239,19 +228,15 @@ class MergePanel(Panel):
             raise Http404
         form = UndoForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            try:
-                with transaction.atomic():
-                    undone = merge_undo(
-                        by=access_of(request).principal,
-                        merge=merge_id,
-                        reason=form.cleaned_data["reason"],
-                    )
-            except Exception as exc:
-                refusal = as_kairos_error(exc)
-                if refusal is None or refusal.status not in {400, 409}:
-                    raise
-                refusal_show(form, refusal)
-            else:
+            undone = attempt(
+                form,
+                lambda: merge_undo(
+                    by=access_of(request).principal,
+                    merge=merge_id,
+                    reason=form.cleaned_data["reason"],
+                ),
+            )
+            if undone is not None:
                 if undone.not_restored:
                     messages.warning(
                         request, _("Parted; what was changed since then was left as it is.")

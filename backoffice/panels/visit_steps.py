@@ -27,7 +27,7 @@ from appointments.services.reschedule import appointment_edit, appointment_resch
 from appointments.services.status import appointment_move, appointment_undo
 from backoffice.access import access_of
 from backoffice.base import Panel, Tool
-from backoffice.forms import refusal_show
+from backoffice.forms import attempt
 from backoffice.panels.visit_forms import (
     BookForm,
     EditForm,
@@ -36,7 +36,6 @@ from backoffice.panels.visit_forms import (
     instant_at,
 )
 from clinics.models import Clinic, Location
-from core.api.problems import as_kairos_error
 from core.errors import ErrorCode, KairosError
 
 _ICONS = {
@@ -83,7 +82,7 @@ class VisitSteps(Panel):
             request.POST or None, initial=self._asked_for(request), panel=self, request=request
         )
         if request.method == "POST" and form.is_valid():
-            booked = self._try(form, lambda: self._book(request, form.cleaned_data))
+            booked = attempt(form, lambda: self._book(request, form.cleaned_data))
             if booked is not None:
                 messages.success(request, _("Booked."))
                 return redirect(self.link("change", booked.pk))
@@ -209,7 +208,7 @@ class VisitSteps(Panel):
         form = ReasonForm(request.POST or None, initial={"version": row.version})
         if request.method == "POST":
             if form.is_valid():
-                moved = self._try(
+                moved = attempt(
                     form,
                     lambda: appointment_move(
                         appointment_id=pk,
@@ -233,7 +232,7 @@ class VisitSteps(Panel):
         row = self._row(request, pk, Permission.APPOINTMENT_MANAGE)
         form = ReasonForm(request.POST or None, initial={"version": row.version})
         if request.method == "POST" and form.is_valid():
-            undone = self._try(
+            undone = attempt(
                 form,
                 lambda: appointment_undo(
                     appointment_id=pk,
@@ -267,7 +266,7 @@ class VisitSteps(Panel):
             request=request,
         )
         if request.method == "POST" and form.is_valid():
-            moved = self._try(form, lambda: self._reschedule(request, row, form.cleaned_data))
+            moved = attempt(form, lambda: self._reschedule(request, row, form.cleaned_data))
             if moved is not None:
                 messages.success(request, _("Moved."))
                 return redirect(self.link("change", pk))
@@ -308,7 +307,7 @@ class VisitSteps(Panel):
         if request.method == "POST" and form.is_valid():
             given = dict(form.cleaned_data)
             version = given.pop("version")
-            edited = self._try(
+            edited = attempt(
                 form,
                 lambda: appointment_edit(
                     appointment_id=pk,
@@ -323,18 +322,6 @@ class VisitSteps(Panel):
         return self._step_page(request, row, form, _("Edit the texts"))
 
     # --- Pages ----------------------------------------------------------------------------------
-
-    def _try(self, form: forms.Form, act: Any) -> Any:
-        """What the service gives; None when it refused, the refusal being in the form then."""
-        try:
-            with transaction.atomic():
-                return act()
-        except Exception as exc:
-            refusal = as_kairos_error(exc)
-            if refusal is None or refusal.status >= 500 or refusal.status == 403:
-                raise
-            refusal_show(form, refusal)
-            return None
 
     def _step_page(
         self, request: HttpRequest, row: Appointment, form: forms.Form, title: Any

@@ -15,12 +15,11 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import Permission
 from backoffice.access import Access, access_of
-from backoffice.forms import refusal_show
+from backoffice.forms import attempt
 from clinics.models import Doctor, Location, ScheduleTemplate, VisitMode, Weekday
 from clinics.selectors.directory import clinics_of_doctors
 from clinics.services.schedules import template_create, template_remove, template_update
 from core import clock
-from core.api.problems import as_kairos_error
 from core.errors import ErrorCode, KairosError
 
 _EMPTY_ROWS = 3
@@ -207,28 +206,19 @@ def _save_row(
     given = form.cleaned_data
     if not given.get("id") and given.get("DELETE"):
         return True
-    try:
-        with transaction.atomic():
-            _write_row(access, doctor, given, rows)
-    except Exception as exc:
-        refusal = as_kairos_error(exc)
-        if refusal is None or refusal.status >= 500 or refusal.status == 403:
-            raise
-        refusal_show(form, refusal)
-        return False
-    return True
+    return attempt(form, lambda: _write_row(access, doctor, given, rows)) is not None
 
 
 def _write_row(
     access: Access, doctor: Doctor, given: dict[str, Any], rows: dict[UUID, ScheduleTemplate]
-) -> None:
+) -> bool:
     # A row to be removed need not be filled in.
     fields = {name: given[name] for name in _FIELDS if name in given}
     if not given.get("id"):
         location: Location = fields.pop("location")
         access.principal.require(Permission.SCHEDULE_WRITE, location.clinic_id, doctor_id=doctor.id)
         template_create(location=location, doctor=doctor, fields=fields)
-        return
+        return True
     row = rows.get(given["id"])
     if row is None:
         raise Http404
@@ -237,3 +227,4 @@ def _write_row(
         template_remove(template_id=row.id, expected_version=given.get("version"))
     else:
         template_update(template=row, fields=fields, expected_version=given.get("version"))
+    return True

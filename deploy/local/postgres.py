@@ -22,6 +22,7 @@ from deploy.local.process import (
     LaunchError,
     end_leftovers,
     find_by_folder,
+    leads,
     log_tail,
     open_log,
     poll_until,
@@ -190,7 +191,7 @@ class EmbeddedPostgres:
         previous = find_by_folder("postgres", self.cluster)
         if previous:
             pids = {process.pid for process in previous}
-            leaders = [process for process in previous if process.ppid() not in pids]
+            leaders = [process for process in previous if leads(process, pids)]
             end_leftovers(previous, leaders=leaders, first=signal.SIGINT, timeout=STOP_TIMEOUT)
         # Only now is the file stale beyond doubt; its pid may belong to another program by now.
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -118,6 +118,14 @@ def has_ended(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def leads(process: psutil.Process, pids: Collection[int]) -> bool:
+    """Whether the process was started by none of `pids`; one that has just ended leads nobody."""
+    try:
+        return process.ppid() not in pids
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_ended(processes: Iterable[psutil.Process], *, timeout: float) -> bool:

@@ -1,14 +1,16 @@
 """Throw-away servers leave nothing, however they end."""
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import psycopg
 import redis
 
-from deploy.local import services
+from deploy.local import process, services
 from deploy.local.process import find_by_folder
 
 
@@ -36,3 +38,14 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path, monkeypatch):
     with services._folder(durable=False) as folder:
         assert list(tmp_path.iterdir()) == [folder]
     assert not left.exists()
+
+
+def test_a_process_that_ends_while_it_is_looked_at_leads_nobody():
+    """The servers of a killed run may end by themselves in the moment in which they are sorted."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    found = psutil.Process(child.pid)
+    assert process.leads(found, set())
+    assert not process.leads(found, {os.getpid()})
+    child.kill()
+    child.wait()
+    assert not process.leads(found, set())
