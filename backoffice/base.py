@@ -18,10 +18,10 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.roles import Permission
+from accounts.selectors import names_of
 from backoffice.access import SAFE, Access, access_of
 from backoffice.forms import RowForm
 from backoffice.lists import CappedChangeList, CappedPaginator
-from backoffice.people import names_of
 from backoffice.widgets import widget_for
 from core.api.problems import as_kairos_error
 from core.errors import ErrorCode, KairosError

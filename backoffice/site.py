@@ -22,7 +22,7 @@ from accounts.views import sign_out
 from backoffice.access import CHOICE, SAFE, Access, access_of, access_open, clinics_choosable
 from backoffice.start import overview
 from clinics.principal import principal_open
-from core import context, journal, limits, tenancy
+from core import context, limits, tenancy
 from core.api.problems import as_kairos_error
 from core.errors import ErrorCode, KairosError
 from core.views import error_page
@@ -146,15 +146,8 @@ class BackOffice(UnfoldAdminSite):
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Django's page; a change goes into the trail."""
-        response = super().password_change(request, extra_context)
-        if request.method == "POST" and response.status_code == 302:
-            journal.record(
-                journal.Act(
-                    "user.password_changed", "accounts.user", access_of(request).principal.user_id
-                )
-            )
-        return response
+        """Django's page: the installation's own counts tries and signs other devices out."""
+        return redirect("account-password")
 
     def app_index(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Django's page of an app's tables: here the sidebar is that."""

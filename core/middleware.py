@@ -48,7 +48,8 @@ class RequestContextMiddleware:
         log.info(
             "request",
             method=request.method,
-            path=request.path,
+            # A page whose address is a secret says what stands in the log instead.
+            path=getattr(request, "path_shown", request.path),
             status=response.status_code,
             ms=round((time.perf_counter() - started) * 1000, 1),
             user=str(here.actor_id) if here.actor_id else None,

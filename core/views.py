@@ -41,12 +41,16 @@ def _json(body: dict[str, Any], status: int) -> HttpResponse:
 
 
 def error_page(request: HttpRequest, error: KairosError) -> HttpResponse:
-    """The refusal as a problem document, or as a page where people look."""
+    """The refusal as a problem document, or as a page where people look.
+
+    Inside a page that is open (htmx) it is a notice above the content, which stays as it is.
+    """
     if wants_problem(request):
         return problem_response(error)
+    part = request.headers.get("HX-Request") == "true"
     response = render(
         request,
-        "error.html",
+        "components/refusal.html" if part else "error.html",
         {
             "title": error.code.label,
             "detail": error.detail if error.detail != str(error.code.label) else "",
@@ -55,6 +59,9 @@ def error_page(request: HttpRequest, error: KairosError) -> HttpResponse:
         },
         status=error.status,
     )
+    if part:
+        response.headers["HX-Retarget"] = "#notices"
+        response.headers["HX-Reswap"] = "innerHTML"
     for name, value in error.headers.items():
         response.headers[name] = value
     return response

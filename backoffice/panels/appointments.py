@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from accounts.roles import Permission
+from accounts.selectors import names_of
 from appointments.models import Appointment
 from appointments.selectors.appointments import (
     appointments_visible_to,
@@ -21,7 +22,6 @@ from backoffice.access import Access, access_of
 from backoffice.filters import FirstDayFilter, LastDayFilter, RelationFilter
 from backoffice.panels.visit_forms import BookForm
 from backoffice.panels.visit_steps import VisitSteps
-from backoffice.people import names_of
 from backoffice.site import site
 from clinics.models import Patient
 from core import clock, journal

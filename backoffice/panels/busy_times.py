@@ -15,12 +15,12 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from accounts.roles import Permission
+from accounts.selectors import names_of
 from appointments.models import BusyTime, Claim
 from appointments.services.holds import hold_release
 from backoffice.access import access_of
 from backoffice.base import Panel, Tool
 from backoffice.filters import RelationFilter
-from backoffice.people import names_of
 from backoffice.site import site
 from core import clock
 

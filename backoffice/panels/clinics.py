@@ -41,7 +41,8 @@ _OWN = (
                 ("min_notice_minutes", "horizon_days"),
                 ("cancel_cutoff_minutes", "requires_approval"),
                 ("hold_minutes", "max_holds_per_patient"),
-                ("public_slots", "reception_may_override"),
+                ("public_slots", "guest_booking"),
+                "reception_may_override",
             ]
         },
     ),

@@ -16,15 +16,15 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.roles import Permission
+from accounts.selectors import names_of
 from appointments.models import PatientMerge
 from appointments.selectors.merging import MergePreview
 from appointments.services.merging import merge_preview, merge_undo, patients_merge
 from backoffice.access import access_of
 from backoffice.base import Panel, Tool
-from backoffice.forms import attempt
-from backoffice.people import names_of
 from backoffice.site import site
 from clinics.models import Patient
+from core.forms import attempt
 
 
 class ChooseForm(forms.Form):

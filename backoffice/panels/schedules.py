@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from accounts.roles import Permission
+from appointments.selectors.leave import exception_affected
 from appointments.services.leave import (
-    exception_affected,
     exception_create,
     exception_preview,
     exception_remove,

@@ -13,11 +13,10 @@ from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 
 from accounts.roles import Permission
-from accounts.selectors import user_by_login
+from accounts.selectors import names_of, user_by_login
 from backoffice.access import access_of
 from backoffice.base import Panel
 from backoffice.filters import FirstDayFilter, LastDayFilter
-from backoffice.people import names_of
 from backoffice.site import site
 from clinics.models import Patient
 from core import ids

@@ -27,7 +27,6 @@ from appointments.services.reschedule import appointment_edit, appointment_resch
 from appointments.services.status import appointment_move, appointment_undo
 from backoffice.access import access_of
 from backoffice.base import Panel, Tool
-from backoffice.forms import attempt
 from backoffice.panels.visit_forms import (
     BookForm,
     EditForm,
@@ -37,6 +36,7 @@ from backoffice.panels.visit_forms import (
 )
 from clinics.models import Clinic, Location
 from core.errors import ErrorCode, KairosError
+from core.forms import attempt
 
 _ICONS = {
     Verb.APPROVE: "check",

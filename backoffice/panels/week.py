@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import Permission
 from backoffice.access import Access, access_of
-from backoffice.forms import attempt
 from clinics.models import Doctor, Location, ScheduleTemplate, VisitMode, Weekday
 from clinics.selectors.directory import clinics_of_doctors
 from clinics.services.schedules import template_create, template_remove, template_update
 from core import clock
 from core.errors import ErrorCode, KairosError
+from core.forms import attempt
 
 _EMPTY_ROWS = 3
 _FIELDS = (

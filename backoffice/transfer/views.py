@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.roles import Permission
 from backoffice.access import Access, access_of, clinics_choosable
-from backoffice.forms import refusal_show
 from backoffice.models import BadLines, FileFormat, Transfer, TransferFault, TransferState
 from backoffice.site import site
 from backoffice.transfer import transfers
@@ -30,6 +29,7 @@ from backoffice.transfer.work import work_here
 from clinics.models import Clinic
 from core import clock, tenancy
 from core.errors import ErrorCode, KairosError, invalid
+from core.forms import refusal_show
 
 _SHOWN = 50
 _CLINICS = 200

@@ -31,7 +31,7 @@ def user(db: None, settings: Any) -> User:
     return found
 
 
-def test_home_shows_the_demo_sign_ins_only_in_development(settings: Any) -> None:
+def test_home_shows_the_demo_sign_ins_only_in_development(db: None, settings: Any) -> None:
     settings.DEBUG = True
     assert b"reception@other.kairos" in Client().get("/").content
     settings.DEBUG = False
@@ -60,7 +60,7 @@ def test_sign_in_and_out(user: User) -> None:
     assert wrong.status_code == 401
     assert b"wrong" not in wrong.content
     done = client.post("/sign-in", form)
-    assert (done.status_code, done.headers["Location"]) == (302, "/")
+    assert (done.status_code, done.headers["Location"]) == (302, "/start")
     assert client.get("/sign-in").status_code == 302
     assert client.get("/sign-out").status_code == 405
     token = client.cookies["csrftoken"].value
@@ -73,10 +73,10 @@ def test_sign_in_and_out(user: User) -> None:
     ("wanted", "target"),
     [
         ("/api/docs", "/api/docs"),
-        ("https://evil.test/", "/"),
-        ("//evil.test/", "/"),
-        ("javascript:alert(1)", "/"),
-        ("\\\\evil.test", "/"),
+        ("https://evil.test/", "/start"),
+        ("//evil.test/", "/start"),
+        ("javascript:alert(1)", "/start"),
+        ("\\\\evil.test", "/start"),
     ],
 )
 def test_next_stays_with_us(user: User, wanted: str, target: str) -> None:
@@ -91,7 +91,7 @@ def test_a_broken_form_is_shown_again(db: None, form: dict[str, str]) -> None:
     assert b"field-error" in page.content
 
 
-def test_pages_load_nothing_from_elsewhere_and_no_inline_code(settings: Any) -> None:
+def test_pages_load_nothing_from_elsewhere_and_no_inline_code(db: None, settings: Any) -> None:
     settings.DEBUG = True
     for path in ("/", "/sign-in", "/api/docs/errors", "/api/docs", "/api/redoc"):
         answer = Client().get(path)
