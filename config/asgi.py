@@ -10,9 +10,9 @@ from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402 - needs the app registry
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 - same
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 - needs the app registry
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402 - same
+from channels.sessions import CookieMiddleware  # noqa: E402 - same
 
 from config.routing import websocket_urlpatterns  # noqa: E402 - same
 
@@ -20,7 +20,7 @@ application = ProtocolTypeRouter(
     {
         "http": http,
         "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+            CookieMiddleware(URLRouter(websocket_urlpatterns))
         ),
     }
 )

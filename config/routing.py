@@ -1,14 +1,21 @@
-"""Sockets under `/ws/`. Live screens add their consumers above the last line."""
+"""Sockets under `/ws/`. A live screen adds its consumer above the last line."""
 
-from channels.generic.websocket import WebsocketConsumer
-from django.urls import re_path
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.urls import path, re_path
+
+from appointments.consumers import CalendarSocket
 
 
-class UnknownSocket(WebsocketConsumer):
+class UnknownSocket(AsyncWebsocketConsumer):
     """Any address that no live screen serves: refused, instead of a fault in the log."""
 
-    def connect(self) -> None:
-        self.close()
+    channel_layer_alias = "none"  # refusing takes no Valkey
+
+    async def connect(self) -> None:
+        await self.close()
 
 
-websocket_urlpatterns = [re_path(r"^.*$", UnknownSocket.as_asgi())]
+websocket_urlpatterns = [
+    path("ws/appointments/<uuid:clinic>", CalendarSocket.as_asgi()),
+    re_path(r"^.*$", UnknownSocket.as_asgi()),
+]

@@ -19,6 +19,7 @@ import orjson
 from django.db import connection
 from django.db.models import Model
 
+from appointments.live import calendar_replaced
 from appointments.models import OPEN, Appointment, AppointmentEvent, ImportedRow
 from appointments.services.calendar import lock_keys
 from clinics.models import Patient
@@ -118,6 +119,10 @@ def appointments_insert(
             topic=action,
             payload={"count": len(accepted)},
         )
+    )
+    rows = [visit.appointment for visit in accepted]
+    calendar_replaced(
+        clinic=clinic_id, claimed=((row.doctor_id, (row.starts_at, row.ends_at)) for row in rows)
     )
     return refused
 

@@ -3,15 +3,26 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from accounts.roles import Permission
+from appointments.live import calendar_changed
 from appointments.models import BusyTime, Claim
 from appointments.services import calendar
-from appointments.services.booking import require_grid, require_patient_rules
+from appointments.services.booking import (
+    require_grid,
+    require_open_to,
+    require_patient_rules,
+)
 from appointments.services.context import plan
 from clinics.models import VisitMode
 from clinics.principal import Principal
-from core import clock, journal, locks
+from core import clock, context, journal, locks
 from core.errors import ErrorCode, KairosError
+
+#: Times that guests of one address may hold in one clinic at once. Many share an address: a
+#: family, a waiting room, all customers of a phone company.
+GUEST_HOLDS_AN_ADDRESS = 20
 
 
 def hold_create(
@@ -28,7 +39,8 @@ def hold_create(
 ) -> calendar.Hold:
     """Hold a time for the clinic's hold minutes. A hold obeys the rules of a booking.
 
-    Raises as booking does, and CONFLICT when the caller holds as many as the clinic allows.
+    A guest, and a user who has no chart there yet, hold for whom they will name later. Raises as
+    booking does, and CONFLICT when the caller, or a guest's address, holds as many as is allowed.
     """
     wanted = plan(
         doctor=doctor,
@@ -47,22 +59,36 @@ def hold_create(
         or (doctor == by.doctor_id and by.may_own(Permission.APPOINTMENT_BOOK, visit.clinic))
     )
     if as_patient:
-        if not by.charts.get(visit.clinic) or (
-            patient is not None and patient not in by.charts[visit.clinic]
-        ):
+        own = by.charts.get(visit.clinic, frozenset())
+        if (patient is not None and patient not in own) or not (own or by.guest_in == visit.clinic):
             raise KairosError(ErrorCode.PERMISSION_DENIED)
         require_patient_rules(wanted, override=False)
+        require_open_to(by, wanted)
     now = clock.now()
-    locks.advisory([f"holder:{by.user_id}"])
-    mine = BusyTime.objects.filter(holder=by.user_id, kind=Claim.HELD, expires_at__gt=now)
+    locks.advisory([f"holder:{by.holder}"])
+    held = BusyTime.objects.filter(kind=Claim.HELD, expires_at__gt=now)
+    mine = held.filter(holder=by.holder)
     if as_patient and mine.count() >= wanted.policy.max_holds_per_patient:
-        raise KairosError(ErrorCode.CONFLICT, "You hold as many times as the clinic allows.")
+        raise KairosError(ErrorCode.CONFLICT, _("You hold as many times as the clinic allows."))
+    address = context.current().address if by.is_guest else None
+    if address is not None:
+        locks.advisory([f"guests:{visit.clinic}:{address}"])
+        if held.filter(clinic=visit.clinic, address=address).count() >= GUEST_HOLDS_AN_ADDRESS:
+            raise KairosError(
+                ErrorCode.CONFLICT,
+                _("Too many times are being held from where you are. Try again in a few minutes."),
+            )
     lane = calendar.admit(visit, patient_rules=as_patient)
     if as_patient:
         require_grid(visit)
     expires = now + timedelta(minutes=wanted.policy.hold_minutes)
     hold_id = calendar.claim_insert(
-        visit, lane=lane, kind=Claim.HELD, holder=by.user_id, expires_at=expires
+        visit,
+        lane=lane,
+        kind=Claim.HELD,
+        holder=by.holder,
+        expires_at=expires,
+        address=address,
     )
     journal.record(
         journal.Act(
@@ -75,6 +101,7 @@ def hold_create(
             payload={"doctor": doctor, "starts_at": visit.starts_at},
         )
     )
+    calendar_changed(clinic=visit.clinic, doctor=doctor, spans=[(visit.starts_at, visit.ends_at)])
     return calendar.Hold(
         id=hold_id,
         clinic=visit.clinic,
@@ -84,7 +111,7 @@ def hold_create(
         patient=patient,
         starts_at=visit.starts_at,
         ends_at=visit.ends_at,
-        holder=by.user_id,
+        holder=by.holder,
         expires_at=expires,
     )
 
@@ -98,7 +125,7 @@ def hold_release(*, by: Principal, hold_id: UUID) -> None:
     if hold is None or not _may_release(by, hold):
         raise KairosError(ErrorCode.NOT_FOUND)
     # Of two who release it, or a booking that uses it, one finds it.
-    gone, _ = BusyTime.objects.filter(id=hold_id, kind=Claim.HELD).delete()
+    gone = BusyTime.objects.filter(id=hold_id, kind=Claim.HELD).delete()[0]
     if not gone:
         raise KairosError(ErrorCode.NOT_FOUND)
     journal.record(
@@ -111,9 +138,14 @@ def hold_release(*, by: Principal, hold_id: UUID) -> None:
             {"holder": [hold.holder, None]},
         )
     )
+    calendar_changed(
+        clinic=hold.clinic_id,
+        doctor=hold.doctor_id,
+        spans=[(hold.visit.lower, hold.visit.upper)],
+    )
 
 
 def _may_release(by: Principal, hold: BusyTime) -> bool:
-    return hold.holder == by.user_id or by.may_for(
+    return hold.holder == by.holder or by.may_for(
         Permission.APPOINTMENT_MANAGE, hold.clinic_id, doctor_id=hold.doctor_id
     )

@@ -1,14 +1,15 @@
 """A doctor's leave and other exceptions: they close the calendar, and say whom that affects."""
 
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
 
 from accounts.roles import Permission
-from appointments.models import OPEN, Appointment
+from appointments.live import calendar_changed, calendar_replaced
+from appointments.models import Appointment
+from appointments.selectors.leave import exception_affected, exception_spans
 from appointments.services import calendar
 from clinics.models import Clinic, Doctor, ExceptionKind, Location, ScheduleException
 from clinics.principal import Principal
@@ -41,7 +42,8 @@ def exception_create(*, by: Principal, clinic: Clinic, **fields: Any) -> Schedul
         ScheduleException, {"clinic": clinic, **fields}, action="schedule.exception_created"
     )
     if exception.kind == ExceptionKind.LEAVE:
-        _block(exception.doctor_id, _spans(exception))
+        _block(exception.doctor_id, exception_spans(exception))
+    _announce(exception)
     return exception
 
 
@@ -69,7 +71,7 @@ def exception_remove(
         raise KairosError(ErrorCode.NOT_FOUND)
     _require_right(by, exception.clinic_id, exception.doctor_id)
     versions.require(exception, expected_version)
-    spans = _spans(exception)
+    spans = exception_spans(exception)
     with connection.cursor() as cursor:
         cursor.execute("SELECT appointments_unblock(%s)", [exception.id])
     journal.record(
@@ -88,31 +90,25 @@ def exception_remove(
             payload={"id": exception.id, "doctor": exception.doctor_id},
         )
     )
+    _announce(exception)
     leave = exception.kind == ExceptionKind.LEAVE
     exception.delete()
     if leave:  # another leave may cover the same time
         _block(exception.doctor_id, spans)
 
 
-def exception_affected(exception: ScheduleException) -> QuerySet[Appointment]:
-    """Open visits that lie in the closed time, soonest first: whom to move."""
-    if exception.kind == ExceptionKind.HOURS:
-        return Appointment.objects.none()
-    inside = Q()
-    for start, end in _spans(exception):
-        inside |= Q(starts_at__lt=end, ends_at__gt=start)
-    found = Appointment.objects.filter(
-        inside, clinic_id=exception.clinic_id, status__in=OPEN
-    ).order_by("starts_at", "id")
-    if exception.doctor_id:
-        found = found.filter(doctor_id=exception.doctor_id)
-    if exception.location_id:
-        found = found.filter(location_id=exception.location_id)
-    return found
-
-
 def _require_right(by: Principal, clinic_id: UUID, doctor_id: UUID | None) -> None:
     by.require(Permission.SCHEDULE_WRITE, clinic_id, doctor_id=doctor_id)
+
+
+def _announce(exception: ScheduleException) -> None:
+    """The days with a day around them: they are local ones, in a zone that is not looked up."""
+    if exception.doctor_id is None:
+        calendar_replaced(clinic=exception.clinic_id)
+        return
+    first = datetime.combine(exception.start_date, time(), tzinfo=UTC) - timedelta(days=1)
+    last = datetime.combine(exception.end_date, time(), tzinfo=UTC) + timedelta(days=2)
+    calendar_changed(clinic=exception.clinic_id, doctor=exception.doctor_id, spans=[(first, last)])
 
 
 def _block(doctor: UUID | None, spans: list[tuple[datetime, datetime]]) -> None:
@@ -128,13 +124,3 @@ def _block(doctor: UUID | None, spans: list[tuple[datetime, datetime]]) -> None:
     with connection.cursor() as cursor:
         for start, end in spans:
             cursor.execute("SELECT appointments_block(%s, tstzrange(%s, %s))", [doctor, start, end])
-
-
-def _spans(exception: ScheduleException) -> list[tuple[datetime, datetime]]:
-    """The closed time as [from, to) instants."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT lower(span), upper(span) FROM unnest(appointments_spans(%s)) AS span",
-            [exception.id],
-        )
-        return [(row[0], row[1]) for row in cursor.fetchall()]

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.roles import Permission
+from appointments.live import calendar_replaced
 from appointments.models import BusyTime, Claim, PatientMerge
 from appointments.selectors.merging import (
     FIELDS,
@@ -374,6 +375,8 @@ def _record(merge: PatientMerge, action: str, changes: Mapping[str, Any]) -> Non
             },
         )
     )
+    if merge.appointments:
+        calendar_replaced(clinic=merge.clinic_id)
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import orjson
 
+from appointments.live import visit_changed
 from appointments.models import Appointment, Verb
 from core import clock, context, ids, journal
 
@@ -68,5 +69,11 @@ def event_record(
             },
         ),
         along=history,
+    )
+    visit_changed(
+        clinic=appointment.clinic_id,
+        doctor=appointment.doctor_id,
+        span=(appointment.starts_at, appointment.ends_at),
+        changes=changed,
     )
     return event_id

@@ -249,6 +249,7 @@ class Supervisor:
         """What is kept running, the web server first."""
         python = sys.executable
         uvicorn = [python, "-m", "uvicorn", "config.asgi:application", "--lifespan", "off"]
+        uvicorn += ["--ws-max-size", "4096"]  # nobody has much to say on a socket
         celery = [python, "-m", "celery", "-A", "config"]
         lonely = ["--without-gossip", "--without-mingle"]  # those cost seconds at the start
         schedule = str(self.data_dir / "beat-schedule")
