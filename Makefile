@@ -3,7 +3,7 @@ PYTHON ?= python3
 BOOT := $(PYTHON) deploy/local/bootstrap.py
 ARGS ?=
 
-.PHONY: help run test check format schema manage bench clean
+.PHONY: help run test check format schema messages manage bench clean
 
 help:
 	@echo "make run      open Kairos on this machine (PORT, HOST, DATA_DIR, DATABASE_URL, REDIS_URL)"
@@ -11,6 +11,7 @@ help:
 	@echo "make check    format, lint, types, import contracts, migrations, OpenAPI snapshot"
 	@echo "make format   rewrite the code in the agreed format"
 	@echo "make schema   rewrite docs/openapi.yaml"
+	@echo "make messages bring the catalogs of translations up to date with the sources"
 	@echo "make manage   a Django command, while make run is up (ARGS=\"showmigrations\")"
 	@echo "make bench    the benchmarks (ARGS=\"--help\")"
 	@echo "make clean    remove what tools left; the data in .data stays"
@@ -30,6 +31,9 @@ format:
 
 schema:
 	@$(BOOT) --dev deploy.local.check --write-schema
+
+messages:
+	@DEBUG=true $(BOOT) manage update_translations
 
 manage:
 	@$(BOOT) manage $(ARGS)

@@ -4,17 +4,20 @@ from django.conf import settings
 from django.contrib.auth import login as begin_page_session
 from django.contrib.auth import logout as end_page_session
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.forms import SignInForm, WelcomeForm
+from accounts.live import rights_changed
 from accounts.models import User
+from accounts.resume import forget_foreign, forget_user, leads_to_unsent, remember_user
 from accounts.services.attempts import sign_in_attempt
 from accounts.services.invitations import invitation_accept, invitation_find
 from accounts.services.sessions import credentials_check, page_session_record
+from accounts.targets import own_page
 from core import context, tenancy
 from core.errors import ErrorCode, KairosError
 from core.views import error_page
@@ -25,7 +28,7 @@ from core.views import error_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """The sign-in page. Tries are counted together with the API's, and refused alike."""
-    target = _safe_target(request)
+    target = own_page(request, settings.LOGIN_REDIRECT_URL)
     if request.method != "POST":
         if request.user.is_authenticated:
             return redirect(target)
@@ -40,12 +43,19 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             user = credentials_check(login=login, password=form.cleaned_data["password"])
             if user is not None:
                 begin_page_session(request, user)
+                forget_foreign(request, user)
                 page_session_record(user=user, action="page_session.opened")
     except KairosError as error:
         return _page(request, form, target, error=error)
     if user is None:
-        return _page(request, form, target, error=KairosError(ErrorCode.INVALID_CREDENTIALS))
-    return redirect(target)
+        refusal = KairosError(
+            ErrorCode.INVALID_CREDENTIALS,
+            _("This email or phone number and this password do not go together. Try again."),
+        )
+        return _page(request, form, target, error=refusal)
+    response = redirect(target)
+    remember_user(response, user)
+    return response
 
 
 @never_cache
@@ -55,8 +65,11 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     if isinstance(request.user, User):
         with tenancy.scope(()):
             page_session_record(user=request.user, action="page_session.closed")
+            rights_changed(request.user.id)
             end_page_session(request)
-    return redirect(settings.LOGOUT_REDIRECT_URL)
+    response = redirect(settings.LOGOUT_REDIRECT_URL)
+    forget_user(response)
+    return response
 
 
 @never_cache
@@ -101,19 +114,10 @@ def _page(
     if error is not None:
         form.add_error(None, error.detail)
         status = error.status
-    response = render(
-        request, "accounts/sign_in.html", {"form": form, "next": target}, status=status
-    )
+        form.fields["login"].widget.attrs.pop("autofocus", None)
+        form.fields["password"].widget.attrs["autofocus"] = True
+    found = {"form": form, "next": target, "resumes": leads_to_unsent(request, target)}
+    response = render(request, "accounts/sign_in.html", found, status=status)
     for name, value in error.headers.items() if error else ():
         response.headers[name] = value
     return response
-
-
-def _safe_target(request: HttpRequest) -> str:
-    """Where to go after signing in: only to a page of ours."""
-    wanted = request.POST.get("next") or request.GET.get("next") or ""
-    if url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    ):
-        return wanted
-    return resolve_url(settings.LOGIN_REDIRECT_URL)

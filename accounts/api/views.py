@@ -16,6 +16,7 @@ from accounts.api.serializers import (
     UserSerializer,
 )
 from accounts.models import User
+from accounts.resume import forget_user
 from accounts.selectors import roles_of
 from accounts.services.attempts import refresh_attempt, sign_in_attempt
 from accounts.services.sessions import (
@@ -89,14 +90,16 @@ class SignOut(Endpoint):
     def logout(self, request: Request) -> Response:
         """Sign this device out; its tokens stop working at once."""
         principal = request.auth
+        response = Response(status=204)
         if principal.session_id is None:
             page_session_record(
                 user=User.objects.get(pk=principal.user_id), action="page_session.closed"
             )
             end_page_session(request._request)
+            forget_user(response)
         else:
             session_close(session_id=principal.session_id, user_id=principal.user_id)
-        return Response(status=204)
+        return response
 
 
 class Users(Endpoint):

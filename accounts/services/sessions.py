@@ -7,9 +7,11 @@ from uuid import UUID
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
+from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import Exists, F, OuterRef
 
 from accounts import tokens
+from accounts.live import rights_changed
 from accounts.models import RefreshSession, User
 from accounts.selectors import user_by_login
 from core import clock, context, journal
@@ -59,6 +61,11 @@ def page_session_record(*, user: User, action: str) -> None:
     """Write a sign-in or sign-out on our pages into the trail; Django keeps that session itself."""
     context.current().actor_id = user.id
     journal.record(journal.Act(action, "accounts.user", user.id))
+
+
+def page_sessions_prune() -> None:
+    """Forget the page sessions that are over, and with them the forms that were kept in some."""
+    SessionStore.clear_expired()
 
 
 def session_open(
@@ -143,6 +150,7 @@ def session_close(*, session_id: UUID, user_id: UUID) -> None:
     )
     if closed:
         journal.record(journal.Act("session.closed", "accounts.refreshsession", session_id))
+        rights_changed(user_id)
 
 
 def session_revoke(*, session_id: UUID, clinic_id: UUID | None = None) -> None:
@@ -165,10 +173,12 @@ def session_revoke(*, session_id: UUID, clinic_id: UUID | None = None) -> None:
                 changes={"user": [session.user_id, None]},
             )
         )
+        rights_changed(session.user_id)
 
 
 def sessions_revoke_all(*, user_id: UUID) -> int:
     """Sign every device of a user out; returns how many were in. Audited by what calls for it."""
+    rights_changed(user_id)
     return RefreshSession.objects.filter(user_id=user_id, revoked_at=None).update(
         revoked_at=clock.now()
     )

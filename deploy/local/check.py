@@ -20,6 +20,8 @@ from deploy.local.services import throwaway_services
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "docs" / "openapi.yaml"
+#: False while the catalogs are being translated: the check says how much is left, and passes.
+TRANSLATIONS_COMPLETE = True
 SHOWN = 60  # lines of what a failed check says
 BIN = Path(sys.executable).parent
 
@@ -93,6 +95,22 @@ def check_schema(env: dict[str, str]) -> bool:
     return _report(name, started, not difference, "\n".join(difference))
 
 
+def check_translations(env: dict[str, str]) -> bool:
+    """Whether every catalog says what the sources say (see `core.translations.checking`)."""
+    name = "translations are complete (make messages)"
+    command = [sys.executable, "manage.py", "check_translations"]
+    if TRANSLATIONS_COMPLETE:
+        return _run(name, command, env)
+    started = time.monotonic()
+    done = subprocess.run(
+        [*command, "--count-only"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    ok = _report(name, started, done.returncode == 0, done.stdout + done.stderr)
+    if ok:
+        say("\n".join("      " + line for line in done.stdout.splitlines()))
+    return ok
+
+
 def write_schema() -> int:
     """Rewrite the snapshot. Returns the exit code."""
     with throwaway_services() as services:
@@ -127,6 +145,7 @@ def run_checks() -> int:
                 _production_env(services),
             ),
             check_schema(env),
+            check_translations(env),
         ]
     failed = results.count(False)
     say(f"{failed} of {len(results)} checks failed" if failed else "all checks passed")

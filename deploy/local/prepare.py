@@ -8,11 +8,13 @@ import os
 import django
 from django.core.management import call_command
 
+from core.translations.catalogs import compile_all
 from deploy.local.console import step
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    compile_all()  # before Django reads them
     django.setup()
     with step("database up to date"):
         call_command("migrate", interactive=False, verbosity=0)

@@ -16,6 +16,7 @@ import django
 import django.conf
 import pytest
 
+from core.translations.catalogs import compile_all
 from deploy.local.services import running_services
 from deploy.local.valkey import EmbeddedValkey
 
@@ -72,6 +73,7 @@ def prepare() -> None:
     os.environ["REDIS_URL"] = _valkey.url()
     os.environ["DATA_DIR"] = str(folder / f"data-{worker_name()}")
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
+    compile_all()
     django.setup()  # now, so that conftests and fixture modules may import models at their top
 
 
