@@ -1,6 +1,6 @@
 """Who is asking, and what they may do: read once a request, in one statement, with their scope."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import orjson
@@ -20,6 +20,11 @@ class Principal:
 
     `held` maps a clinic to the codenames held there; `charts` a clinic to the patients the user is
     or acts for. A super admin may do everything; it is audited like anything else.
+
+    A guest has no account: `user_id` is then a random id that names no user, and everything else is
+    empty but for what the guest came for. `guest_in` is the clinic in which somebody without a
+    chart may ask for a visit; `visit_id` the one visit that a personal link opens. `holder_id` is
+    under whose name times are held, when it is not the user's own.
     """
 
     user_id: UUID
@@ -31,6 +36,10 @@ class Principal:
     roles: dict[UUID, frozenset[str]] = field(default_factory=dict)
     held: dict[UUID, frozenset[str]] = field(default_factory=dict)
     charts: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
+    is_guest: bool = False
+    guest_in: UUID | None = None
+    visit_id: UUID | None = None
+    holder_id: UUID | None = None
 
     # DRF and Django ask a "user" these two questions.
     is_authenticated = True
@@ -40,6 +49,16 @@ class Principal:
     def clinics(self) -> frozenset[UUID]:
         """Every clinic in which the user is staff or patient."""
         return frozenset(self.roles) | frozenset(self.charts)
+
+    @property
+    def account(self) -> UUID | None:
+        """The user to write down as who did something; None for a guest."""
+        return None if self.is_guest else self.user_id
+
+    @property
+    def holder(self) -> UUID:
+        """Under whose name times are held."""
+        return self.holder_id or self.user_id
 
     def may(self, permission: Permission, clinic_id: UUID) -> bool:
         """Whether the user holds `permission` over the whole clinic."""
@@ -113,6 +132,24 @@ class Principal:
         """Every patient the user is or acts for."""
         return frozenset().union(*self.charts.values()) if self.charts else frozenset()
 
+    def is_patient_of(self, visit_id: UUID, *, clinic_id: UUID, patient_id: UUID) -> bool:
+        """Whether a visit is the user's own: by its chart, or by the personal link they hold."""
+        return visit_id == self.visit_id or patient_id in self.charts.get(clinic_id, _NOBODY)
+
+    def as_patient(
+        self, *, guest_in: UUID | None = None, holder: UUID | None = None
+    ) -> "Principal":
+        """The same user with nothing but their charts: who works here may be a patient too."""
+        return replace(
+            self,
+            is_super_admin=False,
+            doctor_id=None,
+            roles={},
+            held={},
+            guest_in=guest_in,
+            holder_id=holder,
+        )
+
     def search_scope(self, permission: Permission) -> list[UUID]:
         """The clinics to hand to a definer function. A super admin's: every clinic."""
         if not self.is_super_admin:
@@ -120,6 +157,24 @@ class Principal:
         with connection.cursor() as cursor:
             cursor.execute("SELECT id FROM clinics_clinic")
             return [row[0] for row in cursor.fetchall()]
+
+
+def guest(guest_id: UUID, *, clinic: UUID | None = None, visit: UUID | None = None) -> Principal:
+    """Somebody without an account, who asks for a visit in `clinic` or holds the link of `visit`.
+
+    `guest_id` is random and names nobody. The scope is the caller's to open.
+    """
+    return Principal(
+        user_id=guest_id,
+        session_id=None,
+        is_super_admin=False,
+        locale="",
+        timezone="UTC",
+        doctor_id=None,
+        is_guest=True,
+        guest_in=clinic,
+        visit_id=visit,
+    )
 
 
 def principal_open(user_id: UUID, session_id: UUID | None, *, write: bool) -> Principal | None:

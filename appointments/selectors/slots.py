@@ -11,6 +11,8 @@ from core import clock
 from core.rows import load_instants_fast
 
 MAX_DAYS = 62
+#: Whose times are looked for at once.
+MAX_DOCTORS = 50
 _STEP = timedelta(days=14)
 
 

@@ -62,6 +62,7 @@ def appointment_book(
     override = override_reason is not None
     if as_patient:
         require_patient_rules(wanted, override=override, notes=notes)
+        require_open_to(by, wanted)
     elif override:
         require_override(by, wanted)
     if override and visit.ends_at <= clock.now():
@@ -90,7 +91,7 @@ def appointment_book(
         notes=notes,
         priority=priority,
         source=source or (Source.PATIENT if as_patient else Source.STAFF),
-        booked_by_id=by.user_id,
+        booked_by_id=by.account,
         override_reason=override_reason or "",
         created_at=now,
         updated_at=now,
@@ -146,19 +147,40 @@ def require_patient_rules(wanted: Plan, *, override: bool, notes: str = "") -> N
         raise KairosError(ErrorCode.PERMISSION_DENIED, "This is booked by the clinic.")
 
 
+def require_open_to(by: Principal, wanted: Plan) -> None:
+    """Somebody new to the clinic may book where it lets them.
+
+    Raises NOT_AUTHENTICATED for who has no account where one is asked for, PERMISSION_DENIED for a
+    stranger with an account where free times are not public.
+    """
+    if by.guest_in != wanted.visit.clinic:
+        return
+    if by.is_guest and not (wanted.policy.guest_booking and wanted.policy.public_slots):
+        raise KairosError(ErrorCode.NOT_AUTHENTICATED)
+    if not wanted.policy.public_slots:
+        raise KairosError(ErrorCode.PERMISSION_DENIED)
+
+
+def may_override(by: Principal, clinic: UUID, doctor: UUID, *, reception_may: bool) -> bool:
+    """Whether `by` may overbook or book outside hours; `reception_may` is the clinic's policy."""
+    if not by.may_for(Permission.APPOINTMENT_OVERRIDE, clinic, doctor_id=doctor):
+        return False
+    return reception_may or by.roles.get(clinic, frozenset()) != {Role.RECEPTIONIST.value}
+
+
 def require_override(by: Principal, wanted: Plan) -> None:
     """Raises PERMISSION_DENIED for staff who may not overbook or book outside hours here."""
-    clinic = wanted.visit.clinic
-    by.require(Permission.APPOINTMENT_OVERRIDE, clinic, doctor_id=wanted.visit.doctor)
-    roles = by.roles.get(clinic, frozenset())
-    if roles == {Role.RECEPTIONIST.value} and not wanted.policy.reception_may_override:
+    visit, policy = wanted.visit, wanted.policy
+    if not may_override(
+        by, visit.clinic, visit.doctor, reception_may=policy.reception_may_override
+    ):
         raise KairosError(ErrorCode.PERMISSION_DENIED)
 
 
 def require_hold(hold: UUID, visit: calendar.Visit, by: Principal) -> None:
     """The hold is the caller's, and of this very visit. Raises HOLD_EXPIRED, VALIDATION_ERROR."""
     found = calendar.hold_find(hold)
-    if found is None or found.holder != by.user_id or found.expires_at <= clock.now():
+    if found is None or found.holder != by.holder or found.expires_at <= clock.now():
         raise KairosError(ErrorCode.HOLD_EXPIRED)
     if (found.doctor, found.starts_at, found.ends_at, found.service) != (
         visit.doctor,

@@ -160,6 +160,7 @@ def claim_insert(
     appointment: UUID | None = None,
     holder: UUID | None = None,
     expires_at: datetime | None = None,
+    address: str | None = None,
 ) -> UUID:
     """Claim the time. Raises SCHEDULING_, ROOM_ or PATIENT_CONFLICT as the constraint says."""
     claim_id = ids.uuid7()
@@ -168,8 +169,8 @@ def claim_insert(
             cursor,
             "INSERT INTO appointments_busytime (id, clinic_id, doctor_id, lane, room_id,"
             " patient_id, period, visit, kind, appointment_id, service_id, location_id, holder,"
-            " expires_at, reason, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '', %s)",
+            " expires_at, address, reason, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::inet, '', %s)",
             [
                 claim_id,
                 visit.clinic,
@@ -185,6 +186,7 @@ def claim_insert(
                 visit.location,
                 holder,
                 expires_at,
+                address,
                 clock.now(),
             ],
         )
@@ -203,7 +205,7 @@ def claim_use(hold: UUID, visit: Visit, appointment: UUID) -> None:
     with conflicts_named(), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE appointments_busytime SET kind = 'BOOKED', appointment_id = %s,"
-            " patient_id = %s, room_id = %s, holder = NULL, expires_at = NULL"
+            " patient_id = %s, room_id = %s, holder = NULL, expires_at = NULL, address = NULL"
             " WHERE id = %s AND kind = 'HELD' AND expires_at > %s",
             [appointment, visit.patient, visit.room, hold, clock.now()],
         )

@@ -26,7 +26,7 @@ SELECT p.id, p.clinic_id, p.is_active AND p.merged_into_id IS NULL,
        d.id, d.is_active, d.max_daily_appointments IS NOT NULL
            OR d.max_weekly_appointments IS NOT NULL,
        c.id, c.timezone, c.requires_approval, c.cancel_cutoff_minutes, c.hold_minutes,
-       c.max_holds_per_patient, c.reception_may_override,
+       c.max_holds_per_patient, c.reception_may_override, c.public_slots, c.guest_booking,
        EXISTS (SELECT FROM clinics_membership m WHERE m.user_id = d.user_id AND m.clinic_id = c.id
                AND m.is_active AND m.role IN ('DOCTOR', 'THERAPIST', 'COUNSELOR'))
 FROM (SELECT) AS one
@@ -51,6 +51,8 @@ class Policy:
     hold_minutes: int
     max_holds_per_patient: int
     reception_may_override: bool
+    public_slots: bool
+    guest_booking: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,8 @@ def plan(
     (p_id, p_clinic, p_live, l_id, l_clinic, l_zone, l_live) = row[:7]
     (s_id, s_clinic, s_minutes, s_before, s_after, s_modes, s_live, s_public) = row[7:15]
     (r_id, r_clinic, r_location, r_live, d_id, d_live, d_capped) = row[15:22]
-    c_id, c_zone, *policy = row[22:29]
-    works_here = row[29]
+    c_id, c_zone, *policy = row[22:31]
+    works_here = row[31]
     _must(patient is None or (p_id is not None and p_clinic == c_id and p_live), "patient")
     _must(location is None or (l_id is not None and l_clinic == c_id and l_live), "location")
     _must(service is None or (s_id is not None and s_clinic == c_id and s_live), "service")

@@ -172,7 +172,7 @@ def _require_right(by: Principal, appointment: Appointment, new_doctor: UUID) ->
         and by.doctor_id == appointment.doctor_id == new_doctor
     ):
         return False
-    if appointment.patient_id in by.charts.get(clinic, frozenset()):
+    if by.is_patient_of(appointment.id, clinic_id=clinic, patient_id=appointment.patient_id):
         return True
     raise KairosError(ErrorCode.PERMISSION_DENIED)
 

@@ -8,8 +8,9 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.roles import Permission
-from appointments.lifecycle import MOVES, REMOTE, Move
+from appointments.lifecycle import MOVES, REMOTE, Move, step_to_undo
 from appointments.models import Appointment, AppointmentEvent, AppointmentStatus, Claim, Verb
+from appointments.selectors.appointments import history
 from appointments.services import calendar
 from appointments.services.context import plan
 from appointments.services.record import event_record
@@ -65,7 +66,7 @@ def appointment_move(
         if as_patient and appointment.late_cancellation:
             raise KairosError(ErrorCode.CANCEL_CUTOFF_PASSED)
         appointment.cancel_reason = reason
-        appointment.cancelled_by_id = by.user_id if by else None
+        appointment.cancelled_by_id = by.account if by else None
         fields += ["cancel_reason", "cancelled_by", "late_cancellation"]
     if notes:
         appointment.notes = f"{appointment.notes}\n{notes}".strip()
@@ -90,7 +91,9 @@ def _require_right(by: Principal | None, move: Move, appointment: Appointment) -
         return False
     if by.may_for(move.permission, appointment.clinic_id, doctor_id=appointment.doctor_id):
         return False
-    own = appointment.patient_id in by.charts.get(appointment.clinic_id, frozenset())
+    own = by.is_patient_of(
+        appointment.id, clinic_id=appointment.clinic_id, patient_id=appointment.patient_id
+    )
     if not (move.by_patient and own):
         raise KairosError(ErrorCode.PERMISSION_DENIED)
     return True
@@ -113,10 +116,6 @@ def _check_follow_up(follow_up: Mapping[str, Any], appointment: Appointment) -> 
         )
 
 
-#: Moves that an undo can take back; a booking is cancelled instead, an edit is edited.
-_UNDOABLE = frozenset(MOVES) | {Verb.RESCHEDULE}
-
-
 def appointment_undo(
     *,
     appointment_id: UUID,
@@ -136,7 +135,7 @@ def appointment_undo(
     reason = reason.strip()
     if not reason:
         raise invalid("reason", "required")
-    step = _last_step(appointment.id)
+    step = step_to_undo(list(history(appointment.id)))
     if step is None:
         raise KairosError(ErrorCode.INVALID_TRANSITION, "There is nothing to take back.")
     before = appointment.status
@@ -154,15 +153,6 @@ def appointment_undo(
         undoes=step.id,
     )
     return appointment
-
-
-def _last_step(appointment_id: UUID) -> AppointmentEvent | None:
-    events = list(AppointmentEvent.objects.filter(appointment_id=appointment_id).order_by("-id"))
-    undone = {event.undoes for event in events if event.undoes is not None}
-    for event in events:
-        if Verb(event.verb) in _UNDOABLE and event.id not in undone:
-            return event
-    return None
 
 
 def _undo_status(appointment: Appointment, step: AppointmentEvent) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""Personal links: a visit opened by whoever holds its link, without an account.
+
+A link is signed, so it cannot be guessed or made up, and names one visit of one clinic. It carries
+no date of its own: it is good until 30 days after the visit's present end, so that a link handed
+out at the booking still opens the visit when it has been moved, and dies with it.
+"""
+
+import base64
+import binascii
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.core import signing
+
+from appointments.models import Appointment
+from clinics.principal import Principal, guest
+from core import clock, ids, tenancy
+from core.errors import ErrorCode, KairosError
+
+GOOD_FOR: Final = timedelta(days=30)
+_SALT: Final = "appointments.visit-link"
+_MAX_LENGTH: Final = 200
+
+
+def visit_link(appointment: Appointment) -> str:
+    """The part of an address that opens this visit (`/visit/<it>`). The same each time.
+
+    Whoever is given it may see, confirm, move and cancel the visit as its patient, and nothing
+    else: hand it to the patient only.
+    """
+    raw = appointment.clinic_id.bytes + appointment.id.bytes
+    return _signer().sign(base64.urlsafe_b64encode(raw).decode().rstrip("="))
+
+
+def visit_by_link(token: str) -> tuple[Principal, Appointment]:
+    """Who the holder of the link is, and the visit, with all that is shown of it.
+
+    Leaves the visit's clinic alone in scope, for the rest of the surrounding scope. Raises
+    NOT_FOUND, the same for a link that is forged, over, or of a visit or clinic that is gone.
+    """
+    clinic_id, visit_id = _ids_in(token)
+    tenancy.narrow([clinic_id])
+    appointment = (
+        Appointment.objects.select_related("clinic", "location", "doctor", "service", "patient")
+        .filter(
+            pk=visit_id,
+            clinic_id=clinic_id,
+            clinic__is_active=True,
+            ends_at__gt=clock.now() - GOOD_FOR,
+        )
+        .first()
+    )
+    if appointment is None:
+        raise KairosError(ErrorCode.NOT_FOUND)
+    return guest(ids.uuid7(), visit=appointment.id), appointment
+
+
+def _ids_in(token: str) -> tuple[UUID, UUID]:
+    try:
+        if len(token) > _MAX_LENGTH:
+            raise signing.BadSignature
+        body = _signer().unsign(token)
+        raw = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+        return UUID(bytes=raw[:16]), UUID(bytes=raw[16:])
+    except (signing.BadSignature, binascii.Error, ValueError):
+        raise KairosError(ErrorCode.NOT_FOUND) from None
+
+
+def _signer() -> signing.Signer:
+    return signing.Signer(salt=_SALT, sep=".")

@@ -1,0 +1,1 @@
+"""One module for each page: the clinic, its times, the booking, a visit, one's own visits."""
