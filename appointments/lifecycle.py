@@ -4,12 +4,13 @@ The database holds the same pairs (`appointments_transition`) behind a trigger, 
 `.update()` gets around them; a test compares the two.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from accounts.roles import Permission
+from appointments.models import AppointmentEvent, Verb
 from appointments.models import AppointmentStatus as S
-from appointments.models import Verb
 from clinics.models import VisitMode
 
 REMOTE: Final = frozenset({VisitMode.VIDEO_CALL.value, VisitMode.PHONE.value})
@@ -109,6 +110,28 @@ MOVES: Final[dict[Verb, Move]] = {
 
 #: Visits that may be moved to another time, doctor or room.
 MOVABLE: Final = _from(S.PENDING, S.SCHEDULED, S.CONFIRMED)
+
+#: Moves that an undo can take back; a booking is cancelled instead, an edit is edited.
+UNDOABLE: Final = frozenset(MOVES) | {Verb.RESCHEDULE}
+
+
+def moves_from(status: str, visit_mode: str) -> list[Move]:
+    """The moves that a visit of this status and mode may make. Nobody is checked in for a call."""
+    return [
+        move
+        for move in MOVES.values()
+        if status in move.allowed_from(visit_mode)
+        and not (move.verb == Verb.CHECK_IN and visit_mode in REMOTE)
+    ]
+
+
+def step_to_undo(events: Sequence[AppointmentEvent]) -> AppointmentEvent | None:
+    """The last step that still stands, in a visit's whole history (oldest first)."""
+    undone = {event.undoes for event in events if event.undoes is not None}
+    for event in reversed(events):
+        if Verb(event.verb) in UNDOABLE and event.id not in undone:
+            return event
+    return None
 
 
 def pairs() -> frozenset[tuple[str, str]]:

@@ -211,6 +211,9 @@ class BusyTime(models.Model):
         Location, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
     )
     holder = models.UUIDField(null=True, blank=True, help_text=_("The user who holds it."))
+    address = models.GenericIPAddressField(
+        null=True, blank=True, help_text=_("Of a guest's hold: where it was asked from.")
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     exception = models.ForeignKey(
         ScheduleException, on_delete=models.CASCADE, null=True, blank=True, related_name="+"

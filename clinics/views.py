@@ -1,18 +1,20 @@
-"""The first page: what is here, and who you are. The dashboard will take its place."""
+"""The first page: what is here, and who you are; and where somebody goes who has signed in."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
-from accounts.roles import Role
+from accounts.roles import Permission, Role
 from clinics.models import Clinic
+from clinics.pages import PageRequest, page, who
 from clinics.principal import Principal, principal_open
-from clinics.selectors.directory import clinics_of
+from clinics.selectors.directory import clinics_of, clinics_public
 from core import context, tenancy
 
 
@@ -41,10 +43,18 @@ DEMO_SIGN_INS = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A clinic of the signed-in user with the names of the roles held there."""
+    """A clinic of the signed-in user with the names of the roles held there.
+
+    `desk`: whether its day is theirs to see.
+    """
 
     clinic: Clinic
     roles: list[str]
+    desk: bool
+
+
+#: The clinics that the first page names; the others are found by their own link.
+_MOST_CLINICS = 12
 
 
 @never_cache
@@ -62,6 +72,9 @@ def home(request: HttpRequest) -> HttpResponse:
                     "places": _places(principal),
                     "works_here": bool(principal.roles) or principal.is_super_admin,
                 }
+    else:
+        bookable = clinics_public().filter(public_slots=True).order_by("name")
+        found = {"bookable": list(bookable[:_MOST_CLINICS])}
     if settings.DEBUG:
         found |= {
             "demo_sign_ins": [(entry, Role(entry.role).label) for entry in DEMO_SIGN_INS],
@@ -76,5 +89,22 @@ def _places(principal: Principal) -> list[Place]:
         roles = [str(Role(role).label) for role in sorted(principal.roles.get(clinic.id, ()))]
         if clinic.id in principal.charts:
             roles.append(str(Role.PATIENT.label))
-        places.append(Place(clinic, roles))
+        places.append(Place(clinic, roles, _has_desk(principal, clinic.id)))
     return places
+
+
+def _has_desk(principal: Principal, clinic: UUID) -> bool:
+    return principal.may(Permission.APPOINTMENT_READ, clinic) or principal.may_own(
+        Permission.APPOINTMENT_READ, clinic
+    )
+
+
+@page()
+def start(request: PageRequest) -> HttpResponse:
+    """After signing in: the desk for who works at one, their visits for patients."""
+    principal = who(request)
+    if any(_has_desk(principal, clinic) for clinic in principal.roles):
+        return redirect("desk")
+    if principal.charts and not principal.roles:
+        return redirect("portal-my")
+    return redirect("home")

@@ -3,7 +3,6 @@
 from typing import Any
 
 import django_filters as filters
-from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,13 +10,9 @@ from rest_framework.response import Response
 from accounts.roles import Permission
 from appointments.api import serializers as shape
 from appointments.api.shapes import appointment_data
-from appointments.services.leave import (
-    exception_affected,
-    exception_create,
-    exception_remove,
-)
+from appointments.selectors.leave import exception_affected, exceptions_visible_to
+from appointments.services.leave import exception_create, exception_remove
 from clinics.models import Clinic, Doctor, Location, ScheduleException
-from clinics.principal import Principal
 from core.api.etag import expected_version
 from core.api.filters import StrictFilterSet
 from core.api.resources import Resource
@@ -36,19 +31,6 @@ class ExceptionFilter(StrictFilterSet):
         fields: list[str] = []
 
 
-def _visible(principal: Principal) -> QuerySet[ScheduleException]:
-    if principal.is_super_admin:
-        return ScheduleException.objects.all()
-    return ScheduleException.objects.filter(
-        Q(clinic_id__in=principal.clinics_with(Permission.SCHEDULE_READ))
-        | Q(
-            clinic_id__in=principal.clinics_with_own(Permission.SCHEDULE_READ),
-            doctor_id=principal.doctor_id,
-        )
-        | Q(clinic_id__in=principal.clinics_with_own(Permission.SCHEDULE_READ), doctor_id=None)
-    )
-
-
 class Exceptions(Resource):
     """Closed days, other hours, leave."""
 
@@ -64,10 +46,10 @@ class Exceptions(Resource):
     }
 
     def list(self, request: Request) -> Response:
-        return self.page(_visible(request.auth), request)
+        return self.page(exceptions_visible_to(request.auth), request)
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return self.answer(self.one(_visible(request.auth)))
+        return self.answer(self.one(exceptions_visible_to(request.auth)))
 
     @extend_schema(
         request=shape.ExceptionCreateSerializer,
@@ -96,7 +78,7 @@ class Exceptions(Resource):
         )
 
     def destroy(self, request: Request, pk: str) -> Response:
-        found = self.one(_visible(request.auth))
+        found = self.one(exceptions_visible_to(request.auth))
         exception_remove(
             by=request.auth, exception_id=found.id, expected_version=expected_version(request)
         )

@@ -15,6 +15,7 @@ from accounts.roles import Permission
 from appointments.api import serializers as shape
 from appointments.selectors.slots import (
     MAX_DAYS,
+    MAX_DOCTORS,
     Slot,
     place_and_service,
     slots_find,
@@ -32,7 +33,6 @@ from core.api.filters import refuse_unknown
 from core.api.views import Endpoint
 from core.errors import ErrorCode, KairosError, invalid
 
-MAX_DOCTORS = 50
 _PARAMETERS = [
     OpenApiParameter("clinic", UUID),
     OpenApiParameter("location", UUID),

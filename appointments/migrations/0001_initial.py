@@ -29,6 +29,9 @@ CALENDAR_UNDO = """
         tstzrange, uuid, timestamptz, boolean, uuid, uuid, boolean);
     DROP FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz,
         timestamptz, timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer);
+    DROP FUNCTION appointments_busy(uuid[], uuid[], timestamptz, timestamptz, timestamptz);
+    DROP FUNCTION appointments_off(uuid, uuid, uuid, date, text);
+    DROP FUNCTION appointments_hours(uuid[], uuid[], uuid, uuid, text, timestamptz, timestamptz);
     DROP FUNCTION appointments_counted(uuid, date, date, text, uuid);
 """
 
@@ -432,6 +435,14 @@ class Migration(migrations.Migration):
                 (
                     "holder",
                     models.UUIDField(blank=True, help_text="The user who holds it.", null=True),
+                ),
+                (
+                    "address",
+                    models.GenericIPAddressField(
+                        blank=True,
+                        help_text="Of a guest's hold: where it was asked from.",
+                        null=True,
+                    ),
                 ),
                 ("expires_at", models.DateTimeField(blank=True, null=True)),
                 ("reason", models.CharField(blank=True, max_length=200)),

@@ -24,6 +24,102 @@ $$;
 ALTER FUNCTION appointments_counted(uuid, date, date, text, uuid) OWNER TO kairos_definer;
 REVOKE EXECUTE ON FUNCTION appointments_counted(uuid, date, date, text, uuid) FROM PUBLIC;
 
+-- The hours in which the given doctors work on the local days that [p_from, p_to] touches: the weekly
+-- ones, unless other hours replace them that day. Local wall-clock times; minutes for `step`. Plain
+-- SQL with its caller's rights, so that the planner takes it into the query that asks.
+CREATE FUNCTION appointments_hours(
+    p_clinics uuid[], p_doctors uuid[], p_location uuid, p_service uuid, p_mode text,
+    p_from timestamptz, p_to timestamptz
+) RETURNS TABLE (
+    doctor_id uuid, clinic_id uuid, location_id uuid, zone text, day date, start_time time,
+    end_time time, step integer, capacity integer
+)
+LANGUAGE sql STABLE AS $$
+    SELECT t.doctor_id, t.clinic_id, t.location_id, l.timezone::text AS zone, d.day::date AS day,
+           t.start_time, t.end_time, t.slot_minutes::int AS step, t.capacity::int AS capacity
+    FROM clinics_scheduletemplate t
+    JOIN clinics_location l ON l.id = t.location_id AND l.is_active
+    CROSS JOIN LATERAL generate_series(
+        (p_from AT TIME ZONE l.timezone)::date::timestamp,
+        (p_to AT TIME ZONE l.timezone)::date::timestamp, interval '1 day') AS d(day)
+    WHERE t.doctor_id = ANY (p_doctors) AND t.clinic_id = ANY (p_clinics)
+      AND (p_location IS NULL OR t.location_id = p_location)
+      AND (p_mode IS NULL OR p_mode = ANY (t.modes))
+      AND extract(isodow FROM d.day) = t.weekday
+      AND (t.valid_from IS NULL OR t.valid_from <= d.day::date)
+      AND (t.valid_to IS NULL OR t.valid_to >= d.day::date)
+      AND (p_service IS NULL
+           OR NOT EXISTS (SELECT FROM clinics_scheduletemplate_services ts
+                          WHERE ts.scheduletemplate_id = t.id)
+           OR EXISTS (SELECT FROM clinics_scheduletemplate_services ts
+                      WHERE ts.scheduletemplate_id = t.id AND ts.service_id = p_service))
+      AND NOT EXISTS (SELECT FROM clinics_scheduleexception e
+                      WHERE e.doctor_id = t.doctor_id AND e.location_id = t.location_id
+                        AND e.kind = 'HOURS' AND e.clinic_id = t.clinic_id
+                        AND d.day::date BETWEEN e.start_date AND e.end_date)
+    UNION ALL
+    SELECT e.doctor_id, e.clinic_id, e.location_id, l.timezone::text, d.day::date,
+           e.start_time, e.end_time, e.slot_minutes::int, e.capacity::int
+    FROM clinics_scheduleexception e
+    JOIN clinics_location l ON l.id = e.location_id AND l.is_active
+    CROSS JOIN LATERAL generate_series(
+        (p_from AT TIME ZONE l.timezone)::date::timestamp,
+        (p_to AT TIME ZONE l.timezone)::date::timestamp, interval '1 day') AS d(day)
+    WHERE e.kind = 'HOURS' AND e.doctor_id = ANY (p_doctors) AND e.clinic_id = ANY (p_clinics)
+      AND (p_location IS NULL OR e.location_id = p_location)
+      AND (p_mode IS NULL OR p_mode = ANY (e.modes))
+      AND d.day::date BETWEEN e.start_date AND e.end_date
+$$;
+
+-- What closes those hours on one local day: closures, and the doctor's leave, as instants.
+CREATE FUNCTION appointments_off(
+    p_clinic uuid, p_doctor uuid, p_location uuid, p_day date, p_zone text
+) RETURNS TABLE (closed tstzmultirange, leave tstzmultirange)
+LANGUAGE sql STABLE AS $$
+    SELECT range_agg(x.during) FILTER (WHERE x.kind = 'CLOSED'),
+           range_agg(x.during) FILTER (WHERE x.kind = 'LEAVE')
+    FROM (
+        SELECT e.kind, tstzrange(
+            core_instant(p_day + COALESCE(e.start_time, '00:00'), p_zone),
+            core_instant(CASE WHEN e.end_time IS NULL OR e.end_time = '00:00'
+                              THEN p_day + interval '1 day' ELSE p_day + e.end_time END,
+                         p_zone)) AS during
+        FROM clinics_scheduleexception e
+        WHERE e.kind IN ('CLOSED', 'LEAVE') AND e.clinic_id = p_clinic
+          AND (e.doctor_id = p_doctor OR e.doctor_id IS NULL)
+          AND (e.location_id = p_location OR e.location_id IS NULL)
+          AND p_day BETWEEN e.start_date AND e.end_date
+    ) x
+$$;
+
+-- What occupies the given doctors' time besides visits that the caller can read: of the clinics given
+-- holds and leave, of others only that the doctor is not free (kind BUSY). The clinics are an argument
+-- that callers take from their own scope, the doctors those of that clinic.
+CREATE FUNCTION appointments_busy(
+    p_clinics uuid[], p_doctors uuid[], p_from timestamptz, p_to timestamptz, p_now timestamptz
+) RETURNS TABLE (
+    doctor_id uuid, kind text, busy_from timestamptz, busy_to timestamptz,
+    visit_from timestamptz, visit_to timestamptz, claim uuid, holder uuid, expires_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT b.doctor_id,
+           CASE WHEN own.it THEN b.kind ELSE 'BUSY' END,
+           lower(b.period), upper(b.period),
+           lower(CASE WHEN own.it THEN b.visit ELSE b.period END),
+           upper(CASE WHEN own.it THEN b.visit ELSE b.period END),
+           CASE WHEN own.it THEN b.id END, CASE WHEN own.it THEN b.holder END,
+           CASE WHEN own.it THEN b.expires_at END
+    FROM appointments_busytime b
+    CROSS JOIN LATERAL (SELECT b.clinic_id = ANY (p_clinics) AS it) own
+    WHERE b.doctor_id = ANY (p_doctors) AND b.period && tstzrange(p_from, p_to)
+      AND (b.kind <> 'HELD' OR b.expires_at > p_now)
+      AND NOT (own.it AND b.kind = 'BOOKED')
+    ORDER BY b.doctor_id, lower(b.period), b.id
+$$;
+ALTER FUNCTION appointments_busy(uuid[], uuid[], timestamptz, timestamptz, timestamptz) OWNER TO kairos_definer;
+REVOKE EXECUTE ON FUNCTION appointments_busy(uuid[], uuid[], timestamptz, timestamptz, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION appointments_busy(uuid[], uuid[], timestamptz, timestamptz, timestamptz) TO kairos_app;
+
 -- Free (and, to explain, not free) starts of the given doctors between two instants.
 --
 -- Working hours - exceptions - busy times, on the grid of the hours; or, with p_exact, the one visit
@@ -36,7 +132,7 @@ CREATE FUNCTION appointments_slots(
     p_doctors uuid[],
     p_location uuid,        -- null: any
     p_service uuid,         -- null: none; then p_minutes, and no buffers
-    p_minutes integer,      -- null: the service's duration
+    p_minutes integer,      -- null: the service's duration; without one, a slot of the hours
     p_mode text,            -- null: any
     p_from timestamptz,
     p_to timestamptz,
@@ -76,44 +172,12 @@ BEGIN
 
     RETURN QUERY
     WITH hours AS (
-        -- The weekly hours of each local day in question, unless other hours replace them.
-        SELECT t.doctor_id, t.clinic_id, t.location_id, l.timezone::text AS zone, d.day::date AS day,
-               t.start_time, t.end_time, t.slot_minutes::int AS step, t.capacity::int AS capacity
-        FROM clinics_scheduletemplate t
-        JOIN clinics_location l ON l.id = t.location_id AND l.is_active
-        CROSS JOIN LATERAL generate_series(
-            (p_from AT TIME ZONE l.timezone)::date::timestamp,
-            (p_to AT TIME ZONE l.timezone)::date::timestamp, interval '1 day') AS d(day)
-        WHERE t.doctor_id = ANY (p_doctors) AND t.clinic_id = ANY (p_clinics)
-          AND (p_location IS NULL OR t.location_id = p_location)
-          AND (p_mode IS NULL OR p_mode = ANY (t.modes))
-          AND extract(isodow FROM d.day) = t.weekday
-          AND (t.valid_from IS NULL OR t.valid_from <= d.day::date)
-          AND (t.valid_to IS NULL OR t.valid_to >= d.day::date)
-          AND (p_service IS NULL
-               OR NOT EXISTS (SELECT FROM clinics_scheduletemplate_services ts
-                              WHERE ts.scheduletemplate_id = t.id)
-               OR EXISTS (SELECT FROM clinics_scheduletemplate_services ts
-                          WHERE ts.scheduletemplate_id = t.id AND ts.service_id = p_service))
-          AND NOT EXISTS (SELECT FROM clinics_scheduleexception e
-                          WHERE e.doctor_id = t.doctor_id AND e.location_id = t.location_id
-                            AND e.kind = 'HOURS' AND e.clinic_id = t.clinic_id
-                            AND d.day::date BETWEEN e.start_date AND e.end_date)
-        UNION ALL
-        SELECT e.doctor_id, e.clinic_id, e.location_id, l.timezone::text, d.day::date,
-               e.start_time, e.end_time, e.slot_minutes::int, e.capacity::int
-        FROM clinics_scheduleexception e
-        JOIN clinics_location l ON l.id = e.location_id AND l.is_active
-        CROSS JOIN LATERAL generate_series(
-            (p_from AT TIME ZONE l.timezone)::date::timestamp,
-            (p_to AT TIME ZONE l.timezone)::date::timestamp, interval '1 day') AS d(day)
-        WHERE e.kind = 'HOURS' AND e.doctor_id = ANY (p_doctors) AND e.clinic_id = ANY (p_clinics)
-          AND (p_location IS NULL OR e.location_id = p_location)
-          AND (p_mode IS NULL OR p_mode = ANY (e.modes))
-          AND d.day::date BETWEEN e.start_date AND e.end_date
+        SELECT * FROM appointments_hours(
+            p_clinics, p_doctors, p_location, p_service, p_mode, p_from, p_to)
     ),
     windows AS (
         SELECT h.doctor_id, h.clinic_id, h.location_id, h.zone, h.day, h.step,
+               COALESCE(v_length, make_interval(mins => h.step)) AS length,
                LEAST(h.capacity, COALESCE(v_capacity, h.capacity)) AS capacity,
                core_instant(h.day + h.start_time, h.zone) AS opens,
                core_instant(CASE WHEN h.end_time = '00:00' THEN h.day + interval '1 day'
@@ -140,22 +204,8 @@ BEGIN
                    date_trunc('week', w.day::timestamp)::date + 7, w.zone, p_moving)
                    ELSE false END AS week_full
         FROM windows w
-        CROSS JOIN LATERAL (
-            SELECT range_agg(x.during) FILTER (WHERE x.kind = 'CLOSED') AS closed,
-                   range_agg(x.during) FILTER (WHERE x.kind = 'LEAVE') AS leave
-            FROM (
-                SELECT e.kind, tstzrange(
-                    core_instant(w.day + COALESCE(e.start_time, '00:00'), w.zone),
-                    core_instant(CASE WHEN e.end_time IS NULL OR e.end_time = '00:00'
-                                      THEN w.day + interval '1 day' ELSE w.day + e.end_time END,
-                                 w.zone)) AS during
-                FROM clinics_scheduleexception e
-                WHERE e.kind IN ('CLOSED', 'LEAVE') AND e.clinic_id = w.clinic_id
-                  AND (e.doctor_id = w.doctor_id OR e.doctor_id IS NULL)
-                  AND (e.location_id = w.location_id OR e.location_id IS NULL)
-                  AND w.day BETWEEN e.start_date AND e.end_date
-            ) x
-        ) off
+        CROSS JOIN LATERAL appointments_off(
+            w.clinic_id, w.doctor_id, w.location_id, w.day, w.zone) AS off
         CROSS JOIN LATERAL (
             SELECT array_agg(of_lane.busy ORDER BY of_lane.number) AS busy FROM (
                 SELECT l.number, range_agg(b.period) AS busy
@@ -172,10 +222,10 @@ BEGIN
         ) lanes
     ),
     starts AS (
-        SELECT f.*, s.at AS starts_at, s.at + v_length AS ends_at
+        SELECT f.*, s.at AS starts_at, s.at + f.length AS ends_at
         FROM furnished f
         CROSS JOIN LATERAL generate_series(
-            f.opens, f.closes - v_length, make_interval(mins => f.step)) AS s(at)
+            f.opens, f.closes - f.length, make_interval(mins => f.step)) AS s(at)
         WHERE p_exact IS NULL AND s.at >= p_from AND s.at < p_to
         UNION ALL
         SELECT f.*, lower(p_exact), upper(p_exact)

@@ -192,6 +192,14 @@ class Migration(migrations.Migration):
                     models.BooleanField(default=True, verbose_name="free times are public"),
                 ),
                 (
+                    "guest_booking",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Where free times are public.",
+                        verbose_name="patients without an account may book",
+                    ),
+                ),
+                (
                     "auto_no_show",
                     models.BooleanField(default=True, verbose_name="mark no-shows automatically"),
                 ),

@@ -1,7 +1,7 @@
 """Tables of the clinics floor."""
 
 from clinics.models.clinic import Clinic, ClinicGroupPermission, Location, Membership, Room
-from clinics.models.people import Doctor, Patient, PatientProxy, Profession, Sex
+from clinics.models.people import Channel, Doctor, Patient, PatientProxy, Profession, Sex
 from clinics.models.schedule import (
     ExceptionKind,
     ScheduleException,
@@ -12,6 +12,7 @@ from clinics.models.schedule import (
 )
 
 __all__ = [
+    "Channel",
     "Clinic",
     "ClinicGroupPermission",
     "Doctor",

@@ -59,6 +59,11 @@ class Clinic(Entity):
     shared_calendars = models.BooleanField(_("doctors see the whole day"), default=True)
     reception_may_override = models.BooleanField(_("reception may overbook"), default=True)
     public_slots = models.BooleanField(_("free times are public"), default=True)
+    guest_booking = models.BooleanField(
+        _("patients without an account may book"),
+        default=True,
+        help_text=_("Where free times are public."),
+    )
     auto_no_show = models.BooleanField(_("mark no-shows automatically"), default=True)
 
     class Meta:

@@ -76,6 +76,16 @@ class Sex(models.TextChoices):
     UNKNOWN = "unknown", _("Unknown")
 
 
+class Channel(models.TextChoices):
+    """Ways to reach a patient. `contact_preferences` maps one to whether it is wanted."""
+
+    EMAIL = "email", _("Email")
+    SMS = "sms", _("Text message")
+    PHONE = "phone", _("Call")
+    WHATSAPP = "whatsapp", _("WhatsApp")
+    POST = "post", _("Letter")
+
+
 class Patient(Entity):
     """A person's chart in one clinic. `user` is null for who has no account."""
 

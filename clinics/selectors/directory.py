@@ -144,3 +144,15 @@ def clinics_of_doctors(doctors: list[UUID]) -> dict[UUID, set[UUID]]:
 def doctor_works_at(doctor_id: UUID, clinic_id: UUID) -> bool:
     """Whether the doctor can be booked at the clinic."""
     return clinic_id in clinics_of_doctors([doctor_id])[doctor_id]
+
+
+def doctors_working_at(clinic_id: UUID) -> list[Doctor]:
+    """Active doctors with an active, bookable membership in a clinic that is in scope, by name."""
+    return list(
+        Doctor.objects.filter(
+            is_active=True,
+            user_id__in=Membership.objects.filter(
+                clinic_id=clinic_id, is_active=True, role__in=BOOKABLE_ROLES
+            ).values("user_id"),
+        ).order_by("display_name", "id")
+    )

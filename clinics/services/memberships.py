@@ -5,6 +5,7 @@ from uuid import UUID
 from django.contrib.auth.models import Group, Permission
 
 from accounts import roles
+from accounts.live import rights_changed
 from accounts.models import RefreshSession, RoleGroup, User
 from accounts.roles import STAFF_ROLES, Role, codenames
 from accounts.services.sessions import session_revoke
@@ -124,6 +125,7 @@ def membership_end(
         membership.is_active = False
         versions.save(membership, ["is_active"])
         membership.user.groups.remove(role_group_sync(clinic=clinic, role=Role(membership.role)))
+        rights_changed(membership.user_id)
         journal.record(
             journal.Act(
                 "membership.ended",

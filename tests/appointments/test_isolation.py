@@ -35,7 +35,9 @@ def no_filters(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(module, "appointments_visible_to", lambda _: Appointment.objects.all())
     monkeypatch.setattr(views, "history", lambda pk: AppointmentEvent.objects.all())
     monkeypatch.setattr(
-        exceptions_api, "_visible", lambda _: exceptions_api.ScheduleException.objects.all()
+        exceptions_api,
+        "exceptions_visible_to",
+        lambda _: exceptions_api.ScheduleException.objects.all(),
     )
 
 

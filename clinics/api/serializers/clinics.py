@@ -20,6 +20,7 @@ _DIRECTORY = (
     "colour",
     "logo_url",
     "public_slots",
+    "guest_booking",
 )
 _POLICY = (
     "is_active",

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from django.db.models import TextChoices
-from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from clinics.api.serializers.base import ENTITY, EntitySerializer, RelatedRow
-from clinics.models import Clinic, Doctor, Patient, ScheduleTemplate
+from clinics.models import Channel, Clinic, Doctor, Patient, ScheduleTemplate
 
 _ENTRY = (
     *ENTITY,
@@ -58,16 +56,6 @@ class NewDoctorSerializer(DoctorSerializer):
         fields = (*DoctorSerializer.Meta.fields, "clinic")
         read_only_fields = (*ENTITY, "clinics")
         extra_kwargs: dict[str, Any] = {}
-
-
-class Channel(TextChoices):
-    """Ways to reach a patient."""
-
-    EMAIL = "email", _("Email")
-    SMS = "sms", _("Text message")
-    PHONE = "phone", _("Call")
-    WHATSAPP = "whatsapp", _("WhatsApp")
-    POST = "post", _("Letter")
 
 
 class ChannelsField(serializers.DictField):
