@@ -37,11 +37,14 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "import_export",
     "channels",
+    "django_htmx",
     "core",
     "accounts",
     "clinics",
     "appointments",
     "backoffice",
+    "dashboard",
+    "portal",
 ]
 
 MIDDLEWARE = [
@@ -56,8 +59,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.language.LanguageOfUserMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -75,6 +80,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "core.frame.page_frame",
             ]
         },
     }
@@ -142,12 +148,6 @@ CACHES = {
         },
     }
 }
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "kairos"},
-    }
-}
 
 # --- Celery -----------------------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
@@ -170,6 +170,10 @@ CELERY_BEAT_SCHEDULE = {
     "audit-seal": {"task": "core.audit_seal", "schedule": timedelta(minutes=1)},
     "partitions": {"task": "core.partitions_maintain", "schedule": timedelta(days=1)},
     "idempotency-prune": {"task": "core.idempotency_prune", "schedule": timedelta(hours=1)},
+    "page-sessions-prune": {
+        "task": "accounts.page_sessions_prune",
+        "schedule": timedelta(minutes=10),
+    },
     "holds-sweep": {"task": "appointments.holds_sweep", "schedule": timedelta(minutes=1)},
     "busy-time-prune": {"task": "appointments.busy_time_prune", "schedule": timedelta(days=1)},
     "transfers-prune": {"task": "backoffice.transfers_prune", "schedule": timedelta(days=1)},
@@ -198,7 +202,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 ANONYMOUS_USER_NAME = None  # guardian: nobody has object permissions without signing in
 LOGIN_URL = "sign-in"
-LOGIN_REDIRECT_URL = "home"
+LOGIN_REDIRECT_URL = "start"
 LOGOUT_REDIRECT_URL = "home"
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=ENV.access_token_minutes)
 REFRESH_TOKEN_LIFETIME = timedelta(days=ENV.refresh_token_days)
@@ -209,7 +213,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "core.views.csrf_failure"
 if not DEBUG:
-    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.secure_ssl
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = ENV.secure_ssl
     SECURE_SSL_REDIRECT = ENV.secure_ssl
     SECURE_HSTS_SECONDS = 31_536_000 if ENV.secure_ssl else 0
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.secure_ssl
@@ -324,6 +328,7 @@ RATE_LIMITS = {
         "search": 1200,
         "public": 300,
         "sign_in": 10,
+        "guest": 20,
         "address": 12_000,
         "clinic": 30_000,
     }.items()
@@ -332,6 +337,10 @@ RATE_LIMITS = {
 # --- Language and time --------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("es", "Español"), ("hi", "हिन्दी"), ("ar", "العربية")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -342,12 +351,12 @@ STATIC_URL = "/static/"
 STATIC_ROOT = None if DEBUG else BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = DEBUG
-WHITENOISE_AUTOREFRESH = False
+WHITENOISE_AUTOREFRESH = DEBUG  # an edited file is served as it is
 if not DEBUG:
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
         "staticfiles": {
-            "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage",
+            "BACKEND": "core.staticfiles.StaticFiles",
         },
     }
 

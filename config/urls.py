@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
+from accounts import preferences
 from accounts import views as accounts_pages
 from accounts.api.urls import urlpatterns as accounts_urls
 from appointments.api.urls import urlpatterns as appointments_urls
@@ -11,15 +12,24 @@ from clinics import views as clinics_pages
 from clinics.api.urls import urlpatterns as clinics_urls
 from core import views
 from core.api import docs
+from dashboard.urls import urlpatterns as desk_urls
+from portal.urls import urlpatterns as portal_urls
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", clinics_pages.home, name="home"),
+    path("start", clinics_pages.start, name="start"),
     path("sign-in", accounts_pages.sign_in, name="sign-in"),
     path("sign-out", accounts_pages.sign_out, name="sign-out"),
     path("welcome", accounts_pages.welcome, name="welcome"),
+    path("account", preferences.account, name="account"),
+    path("account/password", preferences.password, name="account-password"),
+    path("language", preferences.language, name="language"),
     path("api/v1/", include(accounts_urls)),
     path("api/v1/", include(clinics_urls)),
     path("api/v1/", include(appointments_urls)),
+    path("desk", RedirectView.as_view(pattern_name="desk"), name="desk-door"),
+    path("desk/", include(desk_urls)),
+    path("", include(portal_urls)),
     path("admin", RedirectView.as_view(pattern_name="admin:index"), name="back-office"),
     path("admin/", back_office_urls),
     re_path("^api/schema/?$", docs.Schema.as_view(), name="schema"),

@@ -28,3 +28,8 @@ BACK_OFFICE_LIST = 11
 BACK_OFFICE_PAGE = 11
 BACK_OFFICE_START = 14
 BACK_OFFICE_WRITE = 14
+
+#: Pages of the desk, the session's own statements included: at 1 to 40 doctors of 1 to 30 visits.
+DESK_BOARD = 15
+DESK_LIST = 12
+DESK_COLUMNS = 13

@@ -1,0 +1,1 @@
+"""The desk: the pages that reception and clinicians have open all day."""

@@ -1,0 +1,10 @@
+"""What the board's and the frame's templates need."""
+
+from django import template
+
+from dashboard import drawing
+from dashboard.inbox import pending_count
+
+register = template.Library()
+register.simple_tag(drawing.drawn)
+register.simple_tag(pending_count)

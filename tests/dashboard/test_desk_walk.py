@@ -1,0 +1,306 @@
+"""The walk: every page of the desk, as every role; own, foreign and unknown clinics and things.
+
+A page without a row fails. What a foreign thing answers must be what an unknown one answers, to the
+letter. Who may what is as `accounts.roles.MATRIX` says, written out here once more.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, reverse
+
+from core import tenancy
+from dashboard.urls import urlpatterns
+from tests.appointments.moments import NOW
+from tests.backoffice.world import PATIENT, SUPER, World, at_the_desk, text, undone
+from tests.casts import STAFF, build_super_admin
+
+ROLES = (*STAFF, PATIENT, SUPER)
+ALL = frozenset({*STAFF, SUPER})
+READERS = ALL - {"pharmacist", "lab"}
+BOOKERS = frozenset(
+    {"clinic_admin", "receptionist", "doctor_user", "therapist", "counselor", SUPER}
+)
+CHART_WRITERS = frozenset({"clinic_admin", "receptionist", "doctor_user", "nurse", SUPER})
+LEAVE_WRITERS = BOOKERS - {"receptionist"}
+#: The visits, holds and leave of the cast are its doctor's: colleagues only look at them.
+COLLEAGUES = frozenset({"therapist", "counselor"})
+
+Parts = Callable[[Any], dict[str, Any]]
+DAY = NOW.date()
+
+
+def _none(world: Any) -> dict[str, Any]:
+    return {}
+
+
+def _day(world: Any) -> dict[str, Any]:
+    return {"day": DAY}
+
+
+def _visit(world: Any) -> dict[str, Any]:
+    return {"visit_id": world.visit.id}
+
+
+def _patient(world: Any) -> dict[str, Any]:
+    return {"patient_id": world.patient.id}
+
+
+def _leave(world: Any) -> dict[str, Any]:
+    return {"exception_id": world.exception.id}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One address and method.
+
+    `may` get `ok`, other staff of the clinic 403 unless `also` says otherwise. `absent` is what a
+    thing gets that is not this clinic's.
+    """
+
+    may: frozenset[str] = READERS
+    ok: int = 200
+    parts: Parts = _none
+    data: Callable[[Any], dict[str, Any]] = _none
+    also: dict[str, int] = field(default_factory=dict)
+    absent: int = 404
+
+    def status(self, role: str) -> int:
+        if role == PATIENT:
+            return 404  # who does not work here does not learn that there is such a clinic
+        return self.also.get(role, self.ok if role in self.may else 403)
+
+
+def _version(world: Any) -> dict[str, Any]:
+    return {"version": world.visit.version}
+
+
+#: By name and method; steps stand for themselves.
+TABLE: dict[tuple[str, str], Row] = {
+    ("desk-brand", "get"): Row(),
+    ("desk-brand-dark", "get"): Row(),
+    ("desk-today", "get"): Row(),
+    ("desk-day", "get"): Row(parts=_day),
+    ("desk-columns", "get"): Row(parts=_day),
+    ("desk-week", "get"): Row(parts=_day),
+    ("desk-week-columns", "get"): Row(parts=_day),
+    ("desk-print", "get"): Row(parts=_day),
+    ("desk-search", "get"): Row(data=lambda world: {"q": "berger"}),
+    ("desk-patients", "get"): Row(data=lambda world: {"q": "berger"}),
+    ("desk-patient", "get"): Row(parts=_patient),
+    ("desk-patient-edit", "get"): Row(CHART_WRITERS, parts=_patient),
+    ("desk-patient-edit", "post"): Row(CHART_WRITERS, 400, parts=_patient),
+    ("desk-patient-find", "get"): Row(ALL, data=lambda world: {"q": "berger"}),
+    ("desk-patient-new", "get"): Row(CHART_WRITERS),
+    ("desk-patient-new", "post"): Row(CHART_WRITERS, 400),
+    ("desk-book", "get"): Row(BOOKERS, 302),
+    ("desk-book", "post"): Row(BOOKERS, 400),
+    ("desk-next", "get"): Row(BOOKERS),
+    ("desk-hold", "get"): Row(BOOKERS, 302),
+    ("desk-hold", "post"): Row(BOOKERS),
+    ("desk-hold-release", "get"): Row(
+        BOOKERS, 302, parts=lambda world: {"hold_id": world.hold.id}, absent=302
+    ),
+    ("desk-hold-release", "post"): Row(
+        BOOKERS, 302, parts=lambda world: {"hold_id": world.hold.id}, absent=302
+    ),
+    ("desk-visit", "get"): Row(parts=_visit),
+    ("desk-visit-undo", "get"): Row(parts=_visit),
+    ("desk-visit-undo", "post"): Row(parts=_visit, data=_version, ok=400),
+    ("desk-visit-move", "get"): Row(BOOKERS - COLLEAGUES, parts=_visit),
+    ("desk-visit-move", "post"): Row(BOOKERS - COLLEAGUES, 302, parts=_visit, data=_version),
+    ("desk-visit-edit", "get"): Row(BOOKERS - COLLEAGUES, parts=_visit),
+    ("desk-visit-edit", "post"): Row(BOOKERS - COLLEAGUES, 400, parts=_visit),
+    ("desk-visit-link", "get"): Row(BOOKERS - COLLEAGUES, parts=_visit),
+    ("desk-visit-step", "get"): Row(parts=lambda world: _visit(world) | {"verb": "confirm"}),
+    ("desk-visit-step", "post"): Row(
+        BOOKERS - COLLEAGUES,
+        302,
+        parts=lambda world: _visit(world) | {"verb": "confirm"},
+        data=_version,
+    ),
+    ("desk-inbox", "get"): Row(BOOKERS),
+    ("desk-inbox-decline", "get"): Row(BOOKERS, 302, parts=_visit, absent=302),
+    ("desk-inbox-decline", "post"): Row(BOOKERS, 400, parts=_visit),
+    ("desk-leave", "get"): Row(BOOKERS),
+    ("desk-leave-new", "get"): Row(LEAVE_WRITERS),
+    ("desk-leave-new", "post"): Row(LEAVE_WRITERS, 400),
+    ("desk-leave-affected", "get"): Row(BOOKERS, parts=_leave, also=dict.fromkeys(COLLEAGUES, 404)),
+    ("desk-leave-remove", "get"): Row(LEAVE_WRITERS, 302, parts=_leave, absent=302),
+    # A colleague's leave is as good as gone.
+    ("desk-leave-remove", "post"): Row(
+        LEAVE_WRITERS, 400, parts=_leave, also=dict.fromkeys(COLLEAGUES, 302), absent=302
+    ),
+}
+
+#: Steps by the roles that may make them with the doctor's visit of today .
+STEPS = {
+    "approve": BOOKERS - COLLEAGUES,
+    "confirm": BOOKERS - COLLEAGUES,
+    "no_show": BOOKERS - COLLEAGUES,
+    "cancel": BOOKERS - COLLEAGUES,
+    "check_in": frozenset({"clinic_admin", "receptionist", "nurse", SUPER}),
+    "start": frozenset({"clinic_admin", "doctor_user", SUPER}),
+    "complete": frozenset({"clinic_admin", "doctor_user", SUPER}),
+}
+
+
+class Unknown:
+    """A world whose every id exists nowhere."""
+
+    def __getattr__(self, name: str) -> Any:
+        return type("Nothing", (), {"id": uuid4(), "version": 1})
+
+
+def names() -> set[str]:
+    return {str(one.name) for one in urlpatterns if isinstance(one, URLPattern)} - {"desk"}
+
+
+def test_every_page_has_a_row() -> None:
+    assert sorted(names() - {name for name, _ in TABLE}) == []
+
+
+def test_every_row_has_a_page() -> None:
+    assert sorted({name for name, _ in TABLE} - names()) == []
+
+
+@pytest.fixture(scope="module")
+def browsers(_stage: dict[str, World]) -> dict[str, Client]:
+    """Every role of the clinic, signed in."""
+    home = _stage["inland"]
+    users = {name: home.user(name) for name in (*STAFF, PATIENT)} | {SUPER: build_super_admin()}
+    return {role: at_the_desk(users[role]) for role in ROLES}
+
+
+@pytest.fixture(autouse=True)
+def _without_limits(settings: Any) -> None:
+    settings.RATE_LIMITS = dict.fromkeys(settings.RATE_LIMITS, 1_000_000)
+
+
+def call(client: Client, method: str, name: str, slug: str, row: Row, world: Any) -> Any:
+    """The answer, and afterwards everything as it was."""
+    address = reverse(name, kwargs={"slug": slug, **row.parts(world)})
+    with undone():
+        return getattr(client, method)(address, row.data(world))
+
+
+_REQUEST = re.compile(r"<code>[^<]*</code>")
+
+
+def said(answer: Any, slug: str) -> tuple[int, str]:
+    """What it says, apart from ids, its own number and the address itself."""
+    return answer.status_code, _REQUEST.sub("CODE", text(answer).replace(slug, "SLUG"))
+
+
+@pytest.mark.parametrize(("name", "method"), sorted(TABLE))
+def test_walk(
+    name: str, method: str, home: World, abroad: World, browsers: dict[str, Client]
+) -> None:
+    row = TABLE[name, method]
+    wrong: list[str] = []
+    nowhere = f"nobody-{uuid4().hex[:8]}"
+    own, foreign = home.clinic.slug, abroad.clinic.slug
+
+    def expect(role: str, where: str, answer: Any, status: int) -> None:
+        if answer.status_code != status:
+            wrong.append(f"{role} {where}: {answer.status_code}, not {status}")
+
+    for role, client in browsers.items():
+        here = call(client, method, name, own, row, home)
+        expect(role, "own", here, row.status(role))
+        if abroad.word in text(here).lower():
+            wrong.append(f"{role} own: shows something foreign")
+        unknown = call(client, method, name, nowhere, row, Unknown())
+        expect(role, "unknown clinic", unknown, 404)
+        if role != SUPER:
+            there = call(client, method, name, foreign, row, abroad)
+            if said(there, foreign) != said(unknown, nowhere):
+                wrong.append(f"{role}: foreign clinic {said(there, foreign)} but unknown")
+        if "_id" not in str(row.parts(home)) or row.status(role) == 403:
+            continue
+        strange = call(client, method, name, own, row, abroad)
+        absent = call(client, method, name, own, row, Unknown())
+        expect(role, "foreign thing", strange, 404 if role == PATIENT else row.absent)
+        if said(strange, own) != said(absent, own):
+            wrong.append(f"{role}: foreign thing {said(strange, own)} but unknown")
+    out = call(Client(), method, name, own, row, home)
+    expect("signed out", "own", out, 302)
+    for slug, world in ((foreign, abroad), (nowhere, Unknown())):
+        answer = call(Client(), method, name, slug, row, world)
+        expect("signed out", slug, answer, 302)
+        if not answer.headers.get("Location", "").startswith("/sign-in?"):
+            wrong.append(f"signed out: led to {answer.headers.get('Location')}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("verb", STEPS)
+def test_who_may_make_a_step(verb: str, home: World, browsers: dict[str, Client]) -> None:
+    """Whoever may not is refused for that; whoever may, for nothing but the visit's status."""
+    row = Row(parts=lambda world: _visit(world) | {"verb": verb}, data=_version)
+    statuses = {
+        role: call(client, "post", "desk-visit-step", home.clinic.slug, row, home).status_code
+        for role, client in browsers.items()
+    }
+    assert statuses.pop(PATIENT) == 404
+    assert {role for role, status in statuses.items() if status != 403} == STEPS[verb]
+    assert set(statuses.values()) <= {302, 400, 403, 409}
+
+
+def test_the_way_in_leads_to_ones_clinic_or_to_a_choice(
+    home: World, browsers: dict[str, Client]
+) -> None:
+    for role, client in browsers.items():
+        answer = client.get("/desk/")
+        if role in STAFF:
+            assert answer.headers["Location"] == f"/desk/{home.clinic.slug}/day", role
+        else:
+            assert answer.status_code == 200, role
+            shown = [clinic.slug for clinic in answer.context["clinics"]]
+            assert (home.clinic.slug in shown) is (role == SUPER), role
+    assert browsers["nurse"].get("/desk/?choose=1").status_code == 200
+    assert Client().get("/desk/").headers["Location"].startswith("/sign-in?")
+
+
+def _calendar_of(home: World, client: Client) -> Iterator[Any]:
+    for name in ("desk-day", "desk-week"):
+        yield client.get(reverse(name, kwargs={"slug": home.clinic.slug, "day": DAY}))
+    yield client.get(
+        reverse("desk-day", kwargs={"slug": home.clinic.slug, "day": DAY}), {"view": "list"}
+    )
+
+
+def test_shared_calendars_show_colleagues_the_day_without_what_it_is_about(
+    home: World, browsers: dict[str, Client]
+) -> None:
+    for answer in _calendar_of(home, browsers["therapist"]):
+        page = text(answer)
+        assert home.patient.family_name in page
+        assert "sorekneereason" not in page
+        assert "visitnotestext" not in page
+        assert "/book?" not in page, "their own calendar alone is theirs to book"
+
+
+def test_without_shared_calendars_everybody_sees_their_own_column_only(
+    home: World, browsers: dict[str, Client]
+) -> None:
+    with tenancy.scope(tenancy.SYSTEM):
+        type(home.clinic).objects.filter(pk=home.clinic.pk).update(shared_calendars=False)
+    for answer in _calendar_of(home, browsers["therapist"]):
+        assert answer.status_code == 200
+        assert home.patient.family_name not in text(answer)
+        assert home.doctor.display_name not in text(answer)
+        assert "You have no calendar here yet" in text(answer)
+    for answer in _calendar_of(home, browsers["doctor_user"]):
+        assert home.patient.family_name in text(answer)
+    for answer in _calendar_of(home, browsers["finance"]):
+        assert home.patient.family_name in text(answer)
+    other = browsers["therapist"].get(
+        reverse("desk-day", kwargs={"slug": home.clinic.slug, "day": DAY}),
+        {"doctor": str(home.doctor.id)},
+    )
+    assert other.status_code == 404
