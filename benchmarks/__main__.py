@@ -4,6 +4,9 @@ all                       every case, and the cost of row security (the default)
 slots book day mine search    single cases (slots and book are two each)
 plans                     the query plans of every case; fails on a large table read whole
 profile slots|book|day|…  where the time of a request goes
+backoffice                every page of the back office
+desk                      the receptionist's board, its updates and its weight
+live                      a change from one browser to another (needs Chromium)
 rls                       what scope and row security cost
 """
 
@@ -35,7 +38,7 @@ def _arguments() -> argparse.Namespace:
         "what",
         nargs="?",
         default="all",
-        choices=["all", *_CASES, "plans", "profile", "rls", "server", "backoffice"],
+        choices=["all", *_CASES, "plans", "profile", "rls", "server", "backoffice", "desk", "live"],
     )
     parser.add_argument(
         "case", nargs="?", choices=[*_CASES, "backoffice"], help="for plans and profile"
@@ -70,11 +73,13 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
     from benchmarks import machine, report, running  # noqa: PLC0415
     from benchmarks.backoffice import backoffice, backoffice_plans  # noqa: PLC0415
     from benchmarks.cases import CASES  # noqa: PLC0415
+    from benchmarks.desk import desk  # noqa: PLC0415
     from benchmarks.plans import plans_report  # noqa: PLC0415
     from benchmarks.population import People  # noqa: PLC0415
     from benchmarks.profiling import profile  # noqa: PLC0415
     from benchmarks.row_security import row_security  # noqa: PLC0415
     from benchmarks.server_choice import server_choice  # noqa: PLC0415
+    from benchmarks.two_browsers import two_browsers  # noqa: PLC0415
 
     people = People(world.url)
     chosen = arguments.case or "book"
@@ -103,6 +108,10 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
     seen: list[dict[str, Any]] = []
     if arguments.what == "backoffice":
         seen = backoffice(world, people, _say, repeat=arguments.repeat)
+    elif arguments.what == "desk":
+        seen = desk(world, people, _say, repeat=arguments.repeat)
+    elif arguments.what == "live":
+        seen = two_browsers(world, people, _say)
     elif arguments.what != "rls":
         names = _CASES if arguments.what == "all" else _GROUPS.get(arguments.what, [arguments.what])
         figures = running.measure(
@@ -121,7 +130,7 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
             "shape": shape.name,
             "cases": report.as_json(figures),
             "row_security_ms": added,
-            "backoffice": seen,
+            "pages": seen,
         }
         report.write_json(arguments.json, content)
     return 0

@@ -80,6 +80,12 @@ def store(actor_id: UUID, key: str, print_: bytes, answer: StoredAnswer) -> None
         )
 
 
+def kept(actor_id: UUID, key: str) -> StoredAnswer | None:
+    """The answer kept under the key, to be looked at again."""
+    row = IdempotencyRecord.objects.filter(actor_id=actor_id, key=key).first()
+    return StoredAnswer(row.status, row.headers, bytes(row.body)) if row is not None else None
+
+
 def prune() -> int:
     """Forget answers past their day; returns how many."""
     with tenancy.scope(tenancy.SYSTEM, statement_timeout_ms=60_000):
