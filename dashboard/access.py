@@ -138,11 +138,15 @@ def done(
 ) -> HttpResponse:
     """After an act: say so, go on to `to`, and offer to take it back (`undo`: a visit's last step).
 
-    Inside an open page the answer is an event that `static/dashboard/panel.js` hears.
+    Beside a board the answer is an event that `static/dashboard/panel.js` hears; where the form is
+    the page, as without JavaScript, the next page says it.
     """
     if not request.htmx:
         messages.success(request, said)
         return redirect(to)
+    if to and request.headers.get("X-Page-Alone"):
+        messages.success(request, said)
+        return HttpResponse(status=204, headers={"HX-Redirect": to})
     detail: dict[str, Any] = {"said": said, "to": to}
     if undo is not None:
         detail["undo"] = {

@@ -101,11 +101,15 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the person asked to see."""
+    """What the person asked to see.
+
+    `everyone`: no doctor was chosen, so visits count too whose doctor can be booked no more.
+    """
 
     doctors: tuple[Doctor, ...]
     location: Location | None = None
     service: UUID | None = None
+    everyone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ def _stands(visit: DayVisit) -> bool:
 def calendar_read(desk: Desk, choice: Choice, start: datetime, end: datetime) -> Calendar:
     """Hours, claims, visits and free times of the chosen doctors: four statements."""
     ids = [doctor.id for doctor in choice.doctors]
-    if not ids:
+    if not (ids or choice.everyone):
         return Calendar({}, {}, {}, {})
     place = choice.location.id if choice.location else None
     clinic = desk.clinic.id
@@ -144,7 +148,12 @@ def calendar_read(desk: Desk, choice: Choice, start: datetime, end: datetime) ->
         busy=_by_doctor(busy_between(clinic=clinic, doctors=ids, start=start, end=end)),
         visits=_by_doctor(
             visits_between(
-                by=desk.principal, clinic=clinic, doctors=ids, start=start, end=end, location=place
+                by=desk.principal,
+                clinic=clinic,
+                doctors=None if choice.everyone else ids,
+                start=start,
+                end=end,
+                location=place,
             )
         ),
         free=_by_doctor(

@@ -20,6 +20,7 @@ from appointments.selectors.day import Busy, DayVisit, Hours, Span, local_day
 from appointments.selectors.slots import Slot
 from clinics.branding import service_class
 from clinics.models import Doctor, VisitMode
+from clinics.selectors.directory import doctors_besides
 from dashboard.access import Desk
 from dashboard.board import Board, Calendar, Card, Choice, Column, Free, Shade, calendar_read
 from dashboard.scale import Scale, lanes, scale_of
@@ -53,7 +54,7 @@ def day_board(
     frame = Frame(desk, scale_of(start, end, found.spans()), ZoneInfo(zone), choice, places)
     columns = [
         _column(frame, found, doctor, key=f"d{doctor.id}", title=doctor.display_name)
-        for doctor in choice.doctors
+        for doctor in (*choice.doctors, *doctors_besides(choice.doctors, found.visits))
     ]
     columns.sort(key=lambda column: column.is_absent)  # who is not in stands at the end
     return Board(tuple(columns), frame.scale)

@@ -37,8 +37,8 @@ def _card(card: Card, icons: str, urgent: str) -> str:
         f'<a class="visit {card.status} {card.place} {card.service_class}" id="v{card.id}"'
         f' href="{escape(card.address)}" data-panel data-t="{card.minute}" data-v="{card.version}"'
         f'{movable}><span class="line">{_icon(icons, card.status)} <b>{card.time}</b>{flag}'
-        f' <span class="who">{escape(card.name)}</span></span> <span class="line">'
-        f'<span class="what">{escape(card.service)}{mode}</span>'
+        f' <span class="who" dir="auto">{escape(card.name)}</span></span> <span class="line">'
+        f'<span class="what" dir="auto">{escape(card.service)}{mode}</span>'
         f' <span class="state">{escape(card.state)}</span></span></a>'
     )
 

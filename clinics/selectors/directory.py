@@ -156,3 +156,14 @@ def doctors_working_at(clinic_id: UUID) -> list[Doctor]:
             ).values("user_id"),
         ).order_by("display_name", "id")
     )
+
+
+def doctors_besides(known: Iterable[Doctor], wanted: Iterable[UUID]) -> list[Doctor]:
+    """Doctors of `wanted` who are not among `known`, by name: they may work here no more.
+
+    Most often there is none, which costs no query.
+    """
+    missing = set(wanted) - {doctor.id for doctor in known}
+    if not missing:
+        return []
+    return list(Doctor.objects.filter(id__in=missing).order_by("display_name", "id"))

@@ -19,7 +19,7 @@ from appointments.selectors.day import local_day, visits_between
 from clinics import branding
 from clinics.models import Clinic, Doctor, Location, Service
 from clinics.pages import PageRequest, page, who
-from clinics.selectors.directory import doctors_working_at
+from clinics.selectors.directory import doctors_besides, doctors_working_at
 from core import clock, journal
 from core.errors import ErrorCode, KairosError, invalid
 from dashboard.access import DeskRequest, desk_page
@@ -108,6 +108,7 @@ def wanted(request: DeskRequest, day: date | None) -> Wanted:
             doctors=(doctor,) if doctor else tuple(doctors),
             location=location,
             service=service.id if service else None,
+            everyone=doctor is None and not only_own,
         ),
         all_doctors=tuple(doctors),
         locations=tuple(locations),
@@ -175,10 +176,14 @@ def columns(request: DeskRequest, day: date) -> HttpResponse:
     """The columns that are not as `have` says; with `only`, of these doctors."""
     asked = wanted(request, day)
     only = set(request.GET.get("only", "").split(",")) - {""}
-    if only:
-        among = tuple(doctor for doctor in asked.choice.doctors if str(doctor.id) in only)
-        asked = replace(asked, choice=replace(asked.choice, doctors=among))
+    among = tuple(doctor for doctor in asked.choice.doctors if str(doctor.id) in only)
+    if only and len(among) == len(only):
+        asked = replace(asked, choice=replace(asked.choice, doctors=among, everyone=False))
     found = day_board(request.desk, asked.choice, asked.day, asked.zone, places=asked.places)
+    if only:  # also when one of them works here no more, and only has a visit left
+        found = replace(
+            found, columns=tuple(one for one in found.columns if str(one.doctor) in only)
+        )
     return _changed(request, found, part=bool(only))
 
 
@@ -214,7 +219,7 @@ def _of_one(request: DeskRequest, asked: Wanted) -> Wanted:
         return asked
     own = [one for one in asked.all_doctors if one.id == request.desk.principal.doctor_id]
     chosen = (own or list(asked.all_doctors))[:1]
-    return replace(asked, choice=replace(asked.choice, doctors=tuple(chosen)))
+    return replace(asked, choice=replace(asked.choice, doctors=tuple(chosen), everyone=False))
 
 
 def _changed(request: DeskRequest, found: Board, *, part: bool) -> HttpResponse:
@@ -241,13 +246,15 @@ def _listing(request: DeskRequest, asked: Wanted) -> dict[str, Any]:
     visits = visits_between(
         by=request.desk.principal,
         clinic=request.desk.clinic.id,
-        doctors=[doctor.id for doctor in asked.choice.doctors],
+        doctors=None if asked.choice.everyone else [one.id for one in asked.choice.doctors],
         start=start,
         end=end,
         location=asked.choice.location.id if asked.choice.location else None,
     )
+    former = doctors_besides(asked.all_doctors, (visit.doctor for visit in visits))
     rows, sort, down = ordered(
-        listed(request.desk, visits, asked.all_doctors, asked.zone), request.GET.get("sort", "time")
+        listed(request.desk, visits, (*asked.all_doctors, *former), asked.zone),
+        request.GET.get("sort", "time"),
     )
     heads = [
         {

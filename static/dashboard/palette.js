@@ -223,7 +223,8 @@ function keyRow(key, name) {
 }
 
 function nameOf(element) {
-  return (element.getAttribute("aria-label") ?? element.title ?? "").trim() || element.textContent.trim();
+  const said = element.querySelector(".unseen") ?? element; // beside an arrow stand its words
+  return (element.getAttribute("aria-label") ?? element.title ?? "").trim() || said.textContent.trim();
 }
 
 /** Elements with a key that can be pressed now; those of the open panel come first. */

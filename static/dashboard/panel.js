@@ -109,16 +109,17 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
+// A form that is a page of its own has nothing beside it: the answer leads on to the next page.
+document.body.addEventListener("htmx:configRequest", (event) => {
+  if (document.querySelector(".panel-alone")) event.detail.headers["X-Page-Alone"] = "1";
+});
+
 document.body.addEventListener("htmx:sendError", () => {
   toast(panel.dataset.offline);
 });
 
 document.body.addEventListener("desk:done", (event) => {
   const { said, to, undo } = event.detail;
-  if (to && document.querySelector(".panel-alone")) {
-    location.assign(to); // the form stood on a page of its own: nothing is beside it
-    return;
-  }
   toast(said, undo);
   if (to) open(to, document.getElementById(opener));
   else close();

@@ -22,6 +22,9 @@ pytestmark = pytest.mark.chromium
 
 Sit = Callable[..., Desk]
 
+#: A form that is a page of its own leads on to the visit, whose page says what was done.
+SAID = "#notices .notice"
+
 
 def visits(scene: Scene) -> list[Appointment]:
     with tenancy.scope([scene.cast.clinic.id]):
@@ -150,7 +153,7 @@ def test_a_time_that_has_gone_offers_others_one_click_away(reception: Desk, scen
     held(reception)
     expect(page.locator("#book-doctor")).to_have_value(str(other.id))
     page.locator(".book-go").click()
-    expect(page.locator(".toast")).to_contain_text("with Dr Other.")
+    expect(page.locator(SAID)).to_contain_text("with Dr Other.")
     assert visits(scene)[-1].reason == "Cough"
 
 
@@ -164,7 +167,7 @@ def test_past_the_rules_by_a_reason(reception: Desk, scene: Scene) -> None:
     expect(page.locator("#book-override_reason")).to_have_attribute("aria-invalid", "true")
     page.locator("#book-override_reason").fill("Emergency")
     page.get_by_role("button", name="Book past the rules").click()
-    expect(page.locator(".toast")).to_contain_text("Booked")
+    expect(page.locator(SAID)).to_contain_text("Booked")
     assert visits(scene)[0].override_reason == "Emergency"
 
 
@@ -204,7 +207,7 @@ def test_a_new_patient_in_place_and_a_warning_of_twins(reception: Desk, scene: S
     page.get_by_role("button", name="Use this chart").click()
     expect(page.locator(".chosen")).to_contain_text("Chioma Adeyemi")
     page.locator(".book-go").click()
-    expect(page.locator(".toast")).to_contain_text("Booked")
+    expect(page.locator(SAID)).to_contain_text("Booked")
     assert visits(scene)[0].patient_id == scene.patients[2].id
 
 
@@ -226,7 +229,7 @@ def test_a_double_click_books_once(reception: Desk, scene: Scene) -> None:
     reception.open("desk-book", asked(scene, at) + f"&patient={scene.patients[0].id}")
     held(reception)
     page.locator(".book-go").dblclick()
-    expect(page.locator(".toast")).to_contain_text("Booked")
+    expect(page.locator(SAID)).to_contain_text("Booked")
     assert len(visits(scene)) == 1
 
 

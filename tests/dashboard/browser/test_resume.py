@@ -65,7 +65,7 @@ def test_what_was_typed_is_there_after_signing_in_again(
     sign_in_by_hand(page, receptionist)
     expect(text).to_have_value(TYPED)
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("body")).to_contain_text("Saved.")
+    expect(page.get_by_role("definition").filter(has_text=TYPED)).to_be_visible()
 
 
 def test_another_person_sees_nothing_of_it(sit_down: Sit, scene: Scene, receptionist: User) -> None:

@@ -161,7 +161,7 @@ def test_a_visit_is_moved_from_its_form(reception: Desk, scene: Scene) -> None:
     expect(page.locator("#trouble")).to_contain_text("This time is taken")
     reception.shot("visit-move-refused")
     page.locator(".visit-near button").first.click()
-    expect(page.locator("#toasts")).to_contain_text("Moved to")
+    expect(page.locator("#notices")).to_contain_text("Moved to")
     before = visit.starts_at
     status_of(scene, visit)
     assert visit.starts_at not in {before, taken.starts_at}
