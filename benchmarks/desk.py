@@ -224,6 +224,7 @@ def _pages(one: Busy) -> Iterator[tuple[str, str, Callable[[Seen], str]]]:
     yield f"look for changes, none, {size} doctors", one.path(f"/columns?have={have}"), update
     yield f"every column anew, {size} doctors", one.path("/columns"), no_aim
     yield f"list, {size} doctors", one.path("?view=list"), board
+    yield f"next free times, {size} doctors", f"/desk/{one.clinic.slug}/next", no_aim
     yield (
         f"week of one doctor, {size} doctors",
         f"/desk/{one.clinic.slug}/week/{one.day}?doctor={one.doctors[0]}",

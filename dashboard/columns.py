@@ -23,6 +23,7 @@ from clinics.models import Doctor, VisitMode
 from clinics.selectors.directory import doctors_besides
 from dashboard.access import Desk
 from dashboard.board import Board, Calendar, Card, Choice, Column, Free, Shade, calendar_read
+from dashboard.listing import NOBODY
 from dashboard.scale import Scale, lanes, scale_of
 
 #: Shown as hints only; longer lists of free times say nothing more.
@@ -164,8 +165,7 @@ def _cards(frame: Frame, visits: list[DayVisit]) -> list[Card]:
     slug = frame.desk.clinic.slug
     states = {status.value: str(status.label) for status in AppointmentStatus}
     modes = {mode.value: str(mode.label) for mode in VisitMode}
-    base = reverse("desk-visit", kwargs={"slug": slug, "visit_id": UUID(int=0)})
-    head, tail = base.split(str(UUID(int=0)))
+    head, tail = reverse("desk-visit", kwargs={"slug": slug, "visit_id": NOBODY}).split(str(NOBODY))
     spread = lanes([(visit.starts_at, visit.ends_at) for visit in visits])
     cards = []
     for visit, (lane, of) in zip(visits, spread, strict=True):

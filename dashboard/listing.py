@@ -13,6 +13,8 @@ from appointments.selectors.day import DayVisit
 from clinics.models import Doctor, VisitMode
 from dashboard.access import Desk
 
+#: Stands for a visit in an address that is made once for all of them.
+NOBODY = UUID(int=0)
 _ORDER = {status.value: place for place, status in enumerate(AppointmentStatus)}
 
 
@@ -50,6 +52,9 @@ def listed(
     local = ZoneInfo(zone)
     names = {doctor.id: doctor.display_name for doctor in doctors}
     slug = desk.clinic.slug
+    states = {status.value: str(status.label) for status in AppointmentStatus}
+    modes = {mode.value: str(mode.label) for mode in VisitMode}
+    head, tail = reverse("desk-visit", kwargs={"slug": slug, "visit_id": NOBODY}).split(str(NOBODY))
     return [
         Row(
             id=visit.id,
@@ -59,10 +64,10 @@ def listed(
             name=visit.patient_name,
             doctor=names.get(visit.doctor, ""),
             service=visit.service_name or "",
-            mode=str(VisitMode(visit.type).label),
+            mode=modes[visit.type],
             status=visit.status,
-            state=str(AppointmentStatus(visit.status).label),
-            address=reverse("desk-visit", kwargs={"slug": slug, "visit_id": visit.id}),
+            state=states[visit.status],
+            address=f"{head}{visit.id}{tail}",
         )
         for visit in visits
     ]

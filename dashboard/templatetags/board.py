@@ -7,4 +7,5 @@ from dashboard.inbox import pending_count
 
 register = template.Library()
 register.simple_tag(drawing.drawn)
+register.simple_tag(drawing.drawn_rows)
 register.simple_tag(pending_count)
