@@ -1,6 +1,6 @@
 """Forms of the sign-in pages, and of one's own account."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -34,16 +34,20 @@ class SignInForm(forms.Form):
     )
 
 
-class WelcomeForm(forms.Form):
-    """A first password, twice."""
-
-    password = forms.CharField(
-        label=_("Password"),
+def _new_password(label: Any, **attrs: Any) -> forms.CharField:
+    return forms.CharField(
+        label=label,
         max_length=1024,
         strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "autofocus": True}),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password", **attrs}),
         help_text=_("At least 10 characters; a few words are easier to keep than a riddle."),
     )
+
+
+class _ChosenTwiceForm(forms.Form):
+    """A new password in the field `chosen`, and once more in `again`."""
+
+    chosen: ClassVar[str]
     again = forms.CharField(
         label=_("The same again"),
         max_length=1024,
@@ -53,9 +57,16 @@ class WelcomeForm(forms.Form):
 
     def clean(self) -> dict[str, Any] | None:
         found = super().clean() or {}
-        if found.get("password") and found.get("password") != found.get("again"):
+        if found.get(self.chosen) and found.get(self.chosen) != found.get("again"):
             self.add_error("again", _("This is not the same."))
         return found
+
+
+class WelcomeForm(_ChosenTwiceForm):
+    """A first password, twice."""
+
+    chosen = "password"
+    password = _new_password(_("Password"), autofocus=True)
 
 
 class AccountForm(forms.Form):
@@ -76,31 +87,14 @@ class AccountForm(forms.Form):
         self.fields["timezone"].choices = zones  # type: ignore[attr-defined]  # a ChoiceField
 
 
-class PasswordForm(forms.Form):
+class PasswordForm(_ChosenTwiceForm):
     """The old password, and a new one twice."""
 
+    chosen = "new"
     old = forms.CharField(
         label=_("Your password now"),
         max_length=1024,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
     )
-    new = forms.CharField(
-        label=_("New password"),
-        max_length=1024,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("At least 10 characters; a few words are easier to keep than a riddle."),
-    )
-    again = forms.CharField(
-        label=_("The same again"),
-        max_length=1024,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-
-    def clean(self) -> dict[str, Any] | None:
-        found = super().clean() or {}
-        if found.get("new") and found.get("new") != found.get("again"):
-            self.add_error("again", _("This is not the same."))
-        return found
+    new = _new_password(_("New password"))

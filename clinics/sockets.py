@@ -10,6 +10,7 @@ connection while it is idle, and needs Valkey neither to open nor to stay open: 
 import asyncio
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ class Standing:
     filtered: Callable[[str, dict[str, Any]], dict[str, Any] | None] = lambda _, change: change
 
 
-class LiveSocket(AsyncJsonWebsocketConsumer):
+class LiveSocket(AsyncJsonWebsocketConsumer, ABC):
     """Tells a client `snapshot`, `changed` and `unsure`; see docs/live.md.
 
     A subclass says in `standing` who may hear what.
@@ -90,9 +91,9 @@ class LiveSocket(AsyncJsonWebsocketConsumer):
 
     channel_layer_alias = "none"  # `core.live_hub` hears for all sockets of the process
 
+    @abstractmethod
     def standing(self, principal: Principal) -> Standing:
         """What the principal may hear, read in their scope. Raises Refused."""
-        raise NotImplementedError
 
     # --- Opening and closing ----------------------------------------------------------------------
 
