@@ -6,7 +6,8 @@ chance without a queue. The four cells:
 | lock | constraint | outcome                                                                     |
 |------|------------|-----------------------------------------------------------------------------|
 | yes  | yes        | one wins; the others are refused when they judge                            |
-| no   | yes        | one wins; the others judged it free and fail on the constraint, or deadlock |
+| no   | yes        | at most one wins; the others judged it free and fail on the constraint, or  |
+|      |            | deadlock, and where the server breaks every circle at once, all of them do  |
 | yes  | no         | one wins, as long as nobody forgets the lock                                |
 | no   | no         | everybody wins: the double booking that this kernel exists to prevent       |
 """
@@ -124,13 +125,17 @@ def test_lock_and_constraint_one_wins_and_the_others_are_told(ground, charts):
 
 
 def test_without_the_lock_the_constraint_still_guarantees(monkeypatch, ground, charts):
-    """The others judged the slot free: they learn of it late, and some by a deadlock."""
+    """The others judged the slot free: they learn of it late, and some by a deadlock.
+
+    Never two. That there is one at all is what the lock adds: without it the server may choose
+    every contender as the victim of some deadlock.
+    """
     without_lock(monkeypatch)
     judge_before_claiming(monkeypatch)
     seen = contend(ground, charts)
-    assert seen["booked"] == 1
-    assert set(seen) <= {"booked", "SCHEDULING_CONFLICT", "deadlock"}
-    assert claims(ground) == 1
+    assert seen["booked"] <= 1
+    assert seen["SCHEDULING_CONFLICT"] + seen["deadlock"] == CONTENDERS - seen["booked"]
+    assert claims(ground) == seen["booked"]
 
 
 def test_without_the_constraint_the_lock_holds_for_those_who_take_it(elsewhere, ground, charts):

@@ -32,6 +32,8 @@ def choose(desk: Desk, field: str, typed: str, offered: str) -> None:
     """Fill an autocomplete by keyboard alone."""
     desk.tab_to(f"[aria-labelledby~='select2-id_{field}-container']")
     desk.page.keyboard.press("Enter")
+    # The list opens first and takes the focus then: what is typed before that goes nowhere.
+    expect(desk.page.locator(".select2-search__field")).to_be_focused()
     desk.page.keyboard.type(typed)
     option = desk.page.locator(".select2-results__option--highlighted", has_text=offered)
     expect(option).to_be_visible()
