@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from accounts.live import user_group
 from appointments.live import clinic_group, doctor_group
 from appointments.selectors.appointments import calendars_read_by
 from clinics.models import Clinic
@@ -40,4 +41,4 @@ class CalendarSocket(LiveSocket):
             return {name: change[name] for name in ("doctor", "from", "to")}
 
         groups = frozenset({ours, *map(doctor_group, doctors)})
-        return Standing(principal.user_id, groups, filtered)
+        return Standing(user_group(principal.user_id), groups, filtered)

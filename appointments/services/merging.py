@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.roles import Permission
+from appointments.following import visits_rechartered
 from appointments.live import calendar_replaced
 from appointments.models import BusyTime, Claim, PatientMerge
 from appointments.selectors.merging import (
@@ -214,6 +215,7 @@ def _move_visits(source: UUID, target: UUID, *, only: list[UUID] | None = None) 
             " AND (%(only)s::uuid[] IS NULL OR appointment_id = ANY (%(only)s::uuid[]))",
             values,
         )
+    visits_rechartered(source, target, moved)
     return moved
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import orjson
 
+from appointments.following import visit_moved
 from appointments.live import visit_changed
 from appointments.models import Appointment, Verb
 from core import clock, context, ids, journal
@@ -24,7 +25,8 @@ def event_record(
 ) -> UUID:
     """Write one event into the open transaction; its id. `extra` goes into the outbox payload.
 
-    The audit trail names the fields that changed; clinical text itself stays in the appointment.
+    Then whoever follows visits (`appointments.following`) does their part. The audit trail names
+    the fields that changed; clinical text itself stays in the appointment.
     """
     event_id = ids.uuid7()
     changed = dict(changes or {})
@@ -76,4 +78,5 @@ def event_record(
         span=(appointment.starts_at, appointment.ends_at),
         changes=changed,
     )
+    visit_moved(appointment, verb, from_status)
     return event_id

@@ -1,7 +1,7 @@
 """Moving an appointment along its life, and taking a step back."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -38,9 +38,36 @@ def appointment_move(
     announcement. Raises APPOINTMENT_NOT_FOUND, PERMISSION_DENIED, INVALID_TRANSITION,
     CANCEL_CUTOFF_PASSED, VIDEO_APPOINTMENT, VALIDATION_ERROR without a needed reason.
     """
-    move = MOVES[verb]
     appointment = appointment_lock(appointment_id, by=by, expected_version=expected_version)
-    as_patient = _require_right(by, move, appointment)
+    as_patient = _require_right(by, MOVES[verb], appointment)
+    return locked_move(
+        appointment,
+        verb,
+        by=by,
+        as_patient=as_patient,
+        reason=reason,
+        notes=notes,
+        follow_up=follow_up,
+    )
+
+
+def locked_move(
+    appointment: Appointment,
+    verb: Verb,
+    *,
+    by: Principal | None = None,
+    as_patient: bool = False,
+    reason: str = "",
+    notes: str | None = None,
+    follow_up: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
+) -> Appointment:
+    """Make the move with a visit that the caller has locked, and may move.
+
+    `at` is when it happened, if before now: somebody was there before the system heard of it.
+    Raises as `appointment_move`, but for rights.
+    """
+    move = MOVES[verb]
     reason = reason.strip()
     if move.needs_reason and not reason:
         raise invalid("reason", "required")
@@ -54,12 +81,11 @@ def appointment_move(
         raise KairosError(ErrorCode.VIDEO_APPOINTMENT)
     if follow_up:
         _check_follow_up(follow_up, appointment)
-    now = clock.now()
     before = appointment.status
     fields = ["status"]
     appointment.status = move.target
     if move.stamp:
-        setattr(appointment, move.stamp, now)
+        setattr(appointment, move.stamp, at or clock.now())
         fields.append(move.stamp)
     if verb == Verb.CANCEL:
         appointment.late_cancellation = _is_late(appointment)

@@ -55,7 +55,9 @@ def test_no_shows_where_the_clinic_wants_it_and_the_window_has_passed(cast: Scen
     came = cast.own.book(berlin(hour=10), patient=cast.own.add_chart().id)
     later = cast.own.book(berlin(hour=15), patient=cast.own.add_chart().id)
     theirs = cast.other.book(berlin())
-    assert cast.own.reception.api.post(f"appointments/{came['id']}/check-in").status_code == 200
+    early = {"reason": "came the day before"}
+    answer = cast.own.reception.api.post(f"appointments/{came['id']}/check-in", early)
+    assert answer.status_code == 200
     with time_machine.travel(berlin(hour=11) - timedelta(seconds=1), tick=False):
         assert tasks.no_shows_mark() == 0
     context.begin("a-worker")  # as in a process that serves no requests
@@ -79,7 +81,8 @@ def test_a_late_arrival_after_the_task(cast: Scene):
     made = cast.own.book(berlin())
     with time_machine.travel(berlin(hour=13), tick=False):
         assert tasks.no_shows_mark() == 1
-        answer = cast.own.nurse.api.post(f"appointments/{made['id']}/check-in")
+        late = {"reason": "the train stood still"}
+        answer = cast.own.nurse.api.post(f"appointments/{made['id']}/check-in", late)
     assert answer.json()["status"] == "CHECKED_IN"
 
 
