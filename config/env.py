@@ -6,9 +6,12 @@ through ``<DATA_DIR>/runtime.env``; nothing has to be exported in development.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
+import orjson
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -50,12 +53,75 @@ class Environment(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     outbox_kick: bool = True
 
-    @field_validator("allowed_hosts", "csrf_trusted_origins", "secret_key_fallbacks", mode="before")
+    sms_url: str = ""
+    sms_token: SecretStr = SecretStr("")
+    sms_sender: str = Field(default="", max_length=20)
+    vapid_private_key: SecretStr = SecretStr("")
+    vapid_subject: str = ""
+    push_hosts: CommaList = []
+    fcm_credentials: SecretStr = SecretStr("")
+    fcm_url: str = ""
+    fcm_scope: str = ""
+
+    @field_validator(
+        "allowed_hosts", "csrf_trusted_origins", "secret_key_fallbacks", "push_hosts", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
+
+    @field_validator("sms_url", "fcm_url")
+    @classmethod
+    def _encrypted(cls, value: str) -> str:
+        if value and not _is_safe(value):
+            raise ValueError("must be an https:// address (http:// only to this machine)")
+        return value
+
+    @field_validator("vapid_private_key")
+    @classmethod
+    def _push_key(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not re.fullmatch(
+            r"[A-Za-z0-9_-]{43}=?", value.get_secret_value()
+        ):
+            raise ValueError("must be 32 bytes in base64url, as `manage.py make_push_key` prints")
+        return value
+
+    @field_validator("vapid_subject")
+    @classmethod
+    def _push_contact(cls, value: str) -> str:
+        if value and not value.startswith(("mailto:", "https://")):
+            raise ValueError("must be a mailto: or https:// address")
+        return value
+
+    @field_validator("fcm_credentials")
+    @classmethod
+    def _service_account(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value():
+            return value
+        try:
+            account = orjson.loads(value.get_secret_value())
+        except orjson.JSONDecodeError:
+            account = None
+        if not isinstance(account, dict) or not all(
+            isinstance(account.get(name), str)
+            for name in ("client_email", "private_key", "token_uri")
+        ):
+            raise ValueError("must be the JSON of a service account")
+        if not _is_safe(account["token_uri"]):
+            raise ValueError("its token_uri must be an https:// address")
+        return value
+
+    @model_validator(mode="after")
+    def _what_belongs_together(self) -> "Environment":
+        if self.sms_url and not self.sms_token.get_secret_value():
+            raise ValueError("SMS_URL needs SMS_TOKEN")
+        if self.vapid_private_key.get_secret_value() and not self.vapid_subject:
+            raise ValueError("VAPID_PRIVATE_KEY needs VAPID_SUBJECT")
+        if self.fcm_credentials.get_secret_value() and not (self.fcm_url and self.fcm_scope):
+            raise ValueError("FCM_CREDENTIALS needs FCM_URL and FCM_SCOPE")
+        return self
 
     @model_validator(mode="after")
     def _production_is_complete(self) -> "Environment":
@@ -80,6 +146,16 @@ class Environment(BaseSettings):
         if len(self.secret_key.get_secret_value()) < 50:
             raise ValueError("SECRET_KEY must have at least 50 characters")
         return self
+
+
+def _is_safe(url: str) -> bool:
+    """Whether secrets may travel there: encrypted, or not leaving this machine."""
+    try:
+        parts = urlsplit(url)
+        local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    except ValueError:
+        return False
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and local))
 
 
 def _read_secret_files() -> dict[str, Any]:

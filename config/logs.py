@@ -57,6 +57,7 @@ def logging_config(*, level: str, fmt: str) -> None:
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
                 "uvicorn.access": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},
+                "fontTools": {"level": "WARNING"},  # tells every glyph of a poster
             },
         }
     )

@@ -3,7 +3,7 @@
 from whitenoise.storage import CompressedManifestStaticFilesStorage as Manifest
 
 #: Folders of our scripts; those of libraries import nothing, or what they do not ship.
-OWN = ("js", "dashboard", "portal")
+OWN = ("js", "checkin", "dashboard", "portal")
 
 
 class StaticFiles(Manifest):

@@ -17,11 +17,11 @@ from appointments.importing.target import Target, target_prepare
 from appointments.models import Appointment
 from backoffice.transfer.columns import AppointmentColumns
 from backoffice.transfer.faults import Outcome
-from backoffice.transfer.formulas import unguarded
 from backoffice.transfer.importer import Batch, Importer, Job
 from backoffice.transfer.lines import Draft, LineReader
 from clinics.models import Location, VisitMode
 from core import clock
+from core.formulas import unguarded
 
 #: Where rows in our own columns come from: with their ids they are known for ever.
 OWN_SYSTEM = "kairos"

@@ -20,11 +20,11 @@ from accounts.roles import BOOKABLE_ROLES
 from appointments.models import Appointment
 from backoffice.models import FileFormat, TransferKind
 from backoffice.transfer import limits
-from backoffice.transfer.formulas import guarded
 from backoffice.transfer.kinds import kind_of
 from backoffice.transfer.values import Number
 from clinics.models import Clinic, Doctor, Membership, Patient, ScheduleTemplate, Service
 from core import context, journal, tenancy
+from core.formulas import guarded
 
 #: The request's id, the client's address, the user.
 Who = tuple[str, str | None, UUID | None]

@@ -12,9 +12,9 @@ from appointments.importing.reading import Record
 from appointments.importing.refusals import Refusal
 from backoffice.transfer.columns import Columns
 from backoffice.transfer.faults import BadCell, Fault, FaultCode, Outcome
-from backoffice.transfer.formulas import unguarded
 from backoffice.transfer.values import Reading
 from core.errors import KairosError
+from core.formulas import unguarded
 
 _SPREADSHEET_ERRORS = frozenset(
     {"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"}

@@ -22,7 +22,6 @@ from backoffice.models import (
 from backoffice.transfer import limits
 from backoffice.transfer.dates import style_found
 from backoffice.transfer.files import file_keep, file_look, file_opened
-from backoffice.transfer.formulas import unguarded
 from backoffice.transfer.headers import guess
 from backoffice.transfer.kinds import kind_of
 from backoffice.transfer.states import NO_COUNTS, move
@@ -31,6 +30,7 @@ from clinics.models import Clinic
 from clinics.principal import Principal
 from core import clock, journal, tenancy
 from core.errors import ErrorCode, KairosError, invalid
+from core.formulas import unguarded
 
 #: How many lines are looked at to find out how days are written.
 _SAMPLE = 5000

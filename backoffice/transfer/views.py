@@ -22,7 +22,6 @@ from backoffice.transfer import transfers
 from backoffice.transfer.exporting import Export, Filters, export_stream
 from backoffice.transfer.faults import BadCell
 from backoffice.transfer.forms import ExportForm, ReadingForm, RunForm, UploadForm
-from backoffice.transfer.formulas import guarded
 from backoffice.transfer.kinds import KINDS, Kind, kind_of
 from backoffice.transfer.people import DoctorsByName, doctors_of
 from backoffice.transfer.work import work_here
@@ -30,6 +29,7 @@ from clinics.models import Clinic
 from core import clock, tenancy
 from core.errors import ErrorCode, KairosError, invalid
 from core.forms import refusal_show
+from core.formulas import guarded
 
 _SHOWN = 50
 _CLINICS = 200

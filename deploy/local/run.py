@@ -36,6 +36,7 @@ from deploy.local.process import (
     spawn,
     stop_all,
 )
+from deploy.local.push_key import push_settings
 from deploy.local.valkey import EmbeddedValkey
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,6 +214,7 @@ class Supervisor:
             "DEBUG": "true",
             "DATABASE_URL": self.postgres.url() if self.postgres else self.base["DATABASE_URL"],
             "REDIS_URL": self.valkey.url() if self.valkey else self.base["REDIS_URL"],
+            **push_settings(self.base, self.data_dir),
         }
 
     def _env(self) -> dict[str, str]:
@@ -250,6 +252,8 @@ class Supervisor:
         python = sys.executable
         uvicorn = [python, "-m", "uvicorn", "config.asgi:application", "--lifespan", "off"]
         uvicorn += ["--ws-max-size", "4096"]  # nobody has much to say on a socket
+        # Each socket would compress the same board again: twice the time to reach all of them.
+        uvicorn += ["--ws-per-message-deflate", "false"]
         celery = [python, "-m", "celery", "-A", "config"]
         lonely = ["--without-gossip", "--without-mingle"]  # those cost seconds at the start
         schedule = str(self.data_dir / "beat-schedule")

@@ -10,9 +10,9 @@ from openpyxl import load_workbook
 
 from backoffice.models import FileFormat
 from backoffice.transfer import exporting
-from backoffice.transfer.formulas import guarded, unguarded
 from clinics.models import Patient, Service
 from core import tenancy
+from core.formulas import guarded, unguarded
 from core.models import AuditEvent
 from tests.backoffice.transfer.desk import Desk, as_csv, rows_of
 from tests.casts import Cast, build_cast, build_patient
