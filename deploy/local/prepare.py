@@ -9,11 +9,13 @@ import django
 from django.core.management import call_command
 
 from core.translations.catalogs import compile_all
+from deploy.local.browser_libraries import ensure_or_warn
 from deploy.local.console import step
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    ensure_or_warn()
     compile_all()  # before Django reads them
     django.setup()
     with step("database up to date"):

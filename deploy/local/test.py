@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from deploy.local.browser_libraries import ensure_or_warn
 from deploy.local.console import warn
 from deploy.local.process import LaunchError, spawn, stop_all
 from deploy.local.services import throwaway_services
@@ -21,6 +22,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def run_tests(arguments: list[str]) -> int:
     """Run pytest over throw-away servers with `arguments` on top. Returns its exit code."""
+    ensure_or_warn()
     with throwaway_services() as services:
         # conftest.py starts servers of its own unless it is told that these are for it.
         env = os.environ | services | {"KAIROS_TEST_SERVICES": services["DATA_DIR"]}
