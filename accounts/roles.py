@@ -43,6 +43,13 @@ class Permission(models.TextChoices):
     APPOINTMENT_TREAT = "appointment_treat", _("start and complete appointments")
     APPOINTMENT_OVERRIDE = "appointment_override", _("overbook, and book outside hours")
     CHECKIN_RUN = "checkin_run", _("check patients in")
+    CHECKIN_FORCE = "checkin_force", _("check patients in past the rules")
+    CHECKIN_PLACES_READ = "checkin_places_read", _("read check-in locations and devices")
+    CHECKIN_PLACES_WRITE = "checkin_places_write", _("change check-in locations and devices")
+    QUEUE_READ = "queue_read", _("read the queue")
+    QUEUE_RUN = "queue_run", _("call patients and run the queue")
+    ANALYTICS_OPERATIONS = "analytics_operations", _("read figures of the daily work")
+    ANALYTICS_BUSINESS = "analytics_business", _("read figures of use and attendance")
     SCHEDULE_READ = "schedule_read", _("read working hours and leave")
     SCHEDULE_WRITE = "schedule_write", _("change working hours and leave")
     PATIENT_READ = "patient_read", _("read patients' charts")
@@ -89,6 +96,19 @@ MATRIX: Final[dict[Permission, dict[Role, Reach]]] = {
     Permission.APPOINTMENT_OVERRIDE: _all(Role.CLINIC_ADMIN, Role.RECEPTIONIST)
     | _own(*_BOOKED_PEOPLE),
     Permission.CHECKIN_RUN: _all(Role.CLINIC_ADMIN, Role.RECEPTIONIST, Role.NURSE),
+    Permission.CHECKIN_FORCE: _all(Role.CLINIC_ADMIN, Role.RECEPTIONIST, Role.NURSE),
+    Permission.CHECKIN_PLACES_READ: _all(Role.CLINIC_ADMIN, Role.RECEPTIONIST),
+    Permission.CHECKIN_PLACES_WRITE: _all(Role.CLINIC_ADMIN),
+    Permission.QUEUE_READ: _all(
+        Role.CLINIC_ADMIN, Role.RECEPTIONIST, Role.NURSE, Role.SUPPORT_STAFF
+    )
+    | _own(*_BOOKED_PEOPLE),
+    Permission.QUEUE_RUN: _all(Role.CLINIC_ADMIN, Role.RECEPTIONIST, Role.NURSE)
+    | _own(*_BOOKED_PEOPLE),
+    Permission.ANALYTICS_OPERATIONS: _all(Role.CLINIC_ADMIN, Role.RECEPTIONIST, Role.NURSE)
+    | _own(*_BOOKED_PEOPLE),
+    Permission.ANALYTICS_BUSINESS: _all(Role.CLINIC_ADMIN, Role.FINANCE_BILLING)
+    | _own(*_BOOKED_PEOPLE),
     Permission.SCHEDULE_READ: _all(Role.CLINIC_ADMIN, Role.RECEPTIONIST) | _own(*_BOOKED_PEOPLE),
     Permission.SCHEDULE_WRITE: _all(Role.CLINIC_ADMIN) | _own(*_BOOKED_PEOPLE),
     Permission.PATIENT_READ: _all(*STAFF_ROLES) | _own(Role.PATIENT),

@@ -4,6 +4,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.urls import path, re_path
 
 from appointments.consumers import CalendarSocket
+from checkin.consumers import MeSocket, QueueSocket
 
 
 class UnknownSocket(AsyncWebsocketConsumer):
@@ -17,5 +18,7 @@ class UnknownSocket(AsyncWebsocketConsumer):
 
 websocket_urlpatterns = [
     path("ws/appointments/<uuid:clinic>", CalendarSocket.as_asgi()),
+    path("ws/queue/<uuid:location>", QueueSocket.as_asgi()),
+    path("ws/me", MeSocket.as_asgi()),
     re_path(r"^.*$", UnknownSocket.as_asgi()),
 ]

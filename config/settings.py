@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "accounts",
     "clinics",
     "appointments",
+    "checkin",
     "backoffice",
     "dashboard",
     "portal",
@@ -177,6 +178,10 @@ CELERY_BEAT_SCHEDULE = {
     "holds-sweep": {"task": "appointments.holds_sweep", "schedule": timedelta(minutes=1)},
     "busy-time-prune": {"task": "appointments.busy_time_prune", "schedule": timedelta(days=1)},
     "transfers-prune": {"task": "backoffice.transfers_prune", "schedule": timedelta(days=1)},
+    "queue-sweep": {"task": "checkin.queue_sweep", "schedule": timedelta(minutes=15)},
+    "receipts-prune": {"task": "checkin.receipts_prune", "schedule": timedelta(days=1)},
+    "push-prune": {"task": "checkin.push_prune", "schedule": timedelta(hours=1)},
+    "one-time-prune": {"task": "checkin.one_time_prune", "schedule": timedelta(hours=1)},
     "no-shows": {"task": "appointments.no_shows_mark", "schedule": timedelta(minutes=5)},
 }
 
@@ -313,6 +318,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AppointmentStatus": "appointments.models.AppointmentStatus",
         "AppointmentType": "clinics.models.VisitMode",
+        "DeviceKind": "checkin.models.DeviceKind",
+        "KindEnum": "clinics.models.ExceptionKind",
         "ErrorCode": "core.errors.ErrorCode",
     },
 }
@@ -329,10 +336,26 @@ RATE_LIMITS = {
         "public": 300,
         "sign_in": 10,
         "guest": 20,
+        "pairing": 10,
+        "scan": 60,
+        "scan_device": 600,
+        "slowed": 6,
+        "one_time": 20,
         "address": 12_000,
         "clinic": 30_000,
     }.items()
 }
+
+# --- Messages to people ---------------------------------------------------------------------------
+SMS_URL = ENV.sms_url
+SMS_TOKEN = ENV.sms_token.get_secret_value()
+SMS_SENDER = ENV.sms_sender
+VAPID_PRIVATE_KEY = ENV.vapid_private_key.get_secret_value()
+VAPID_SUBJECT = ENV.vapid_subject
+PUSH_HOSTS = ENV.push_hosts
+FCM_CREDENTIALS = ENV.fcm_credentials.get_secret_value()
+FCM_URL = ENV.fcm_url
+FCM_SCOPE = ENV.fcm_scope
 
 # --- Language and time --------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

@@ -8,6 +8,8 @@ from accounts import views as accounts_pages
 from accounts.api.urls import urlpatterns as accounts_urls
 from appointments.api.urls import urlpatterns as appointments_urls
 from backoffice.urls import urlpatterns as back_office_urls
+from checkin.api.urls import urlpatterns as checkin_urls
+from checkin.pages.urls import urlpatterns as checkin_pages
 from clinics import views as clinics_pages
 from clinics.api.urls import urlpatterns as clinics_urls
 from core import views
@@ -26,10 +28,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("language", preferences.language, name="language"),
     path("api/v1/", include(accounts_urls)),
     path("api/v1/", include(clinics_urls)),
+    # Before the visits: checking one in is more than a step of its life.
+    path("api/v1/", include(checkin_urls)),
     path("api/v1/", include(appointments_urls)),
     path("desk", RedirectView.as_view(pattern_name="desk"), name="desk-door"),
     path("desk/", include(desk_urls)),
     path("", include(portal_urls)),
+    path("", include(checkin_pages)),
     path("admin", RedirectView.as_view(pattern_name="admin:index"), name="back-office"),
     path("admin/", back_office_urls),
     re_path("^api/schema/?$", docs.Schema.as_view(), name="schema"),

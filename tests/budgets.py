@@ -20,8 +20,8 @@ BOOK = 6
 RESCHEDULE = 8
 MOVE = 4
 MERGE_PREVIEW = 6
-MERGE = 11
-MERGE_UNDO = 11
+MERGE = 12
+MERGE_UNDO = 12
 
 #: Pages of the back office, the session's own statements included.
 BACK_OFFICE_LIST = 11
@@ -30,6 +30,14 @@ BACK_OFFICE_START = 14
 BACK_OFFICE_WRITE = 14
 
 #: Pages of the desk, the session's own statements included: at 1 to 40 doctors of 1 to 30 visits.
-DESK_BOARD = 15
-DESK_LIST = 12
+DESK_BOARD = 16
+DESK_LIST = 13
 DESK_COLUMNS = 13
+DESK_QUEUE = 17
+DESK_QUEUE_LIST = 14
+
+#: Arrival over the API.
+CHECKIN_LIST = 2
+CHECKIN_ELIGIBLE = 2
+#: With nothing remembered of how long visits take.
+QUEUE_READ = 8

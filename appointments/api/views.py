@@ -63,7 +63,6 @@ class Appointments(Resource):
         "confirm": Permission.APPOINTMENT_READ,
         "no_show": Permission.APPOINTMENT_MANAGE,
         "undo": Permission.APPOINTMENT_MANAGE,
-        "check_in": Permission.CHECKIN_RUN,
         "start": Permission.APPOINTMENT_TREAT,
         "complete": Permission.APPOINTMENT_TREAT,
     }
@@ -228,11 +227,6 @@ class Appointments(Resource):
     @action(detail=True, methods=["post"])
     def confirm(self, request: Request, pk: str) -> Response:
         return self._move(request, pk, Verb.CONFIRM)
-
-    @extend_schema(request=shape.ReasonSerializer)
-    @action(detail=True, methods=["post"], url_path="check-in")
-    def check_in(self, request: Request, pk: str) -> Response:
-        return self._move(request, pk, Verb.CHECK_IN)
 
     @extend_schema(request=shape.ReasonSerializer)
     @action(detail=True, methods=["post"])

@@ -26,8 +26,15 @@ _OWN_APPROVED = (15, S.PENDING)
 _CHILD = ((-9, S.COMPLETED), (6, S.SCHEDULED))
 
 
-def demo_load(*, step: Callable[[], object], only_if_empty: bool = False) -> bool:
+def demo_load(
+    *,
+    step: Callable[[], object],
+    only_if_empty: bool = False,
+    also: Callable[[list[Clinic], datetime], object] = lambda _clinics, _now: None,
+) -> bool:
     """Load everything in one transaction; False, with nothing done, when it is there already.
+
+    `also` is what floors above add to the clinics, as of the moment of the load.
 
     A load that is killed leaves nothing behind. Two at once: the second waits, and finds the
     first's work. With `only_if_empty` any clinic at all counts as there already.
@@ -50,6 +57,7 @@ def demo_load(*, step: Callable[[], object], only_if_empty: bool = False) -> boo
         for slug in stage.clinics:
             _visits(stage, slug, [plan for plan in plans if plan.clinic.spec.slug == slug], now)
             step()
+        also([clinic.row for clinic in stage.clinics.values()], now)
     return True
 
 

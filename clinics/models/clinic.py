@@ -48,6 +48,12 @@ class Clinic(Entity):
     )
     checkin_opens_minutes = models.PositiveIntegerField(_("check-in opens before"), default=30)
     checkin_closes_minutes = models.PositiveIntegerField(_("check-in closes after"), default=120)
+    late_grace_minutes = models.PositiveIntegerField(
+        _("late after, minutes"),
+        default=10,
+        validators=[MaxValueValidator(24 * 60)],
+        help_text=_("Who arrives later than this after their time waits as if just due."),
+    )
     hold_minutes = models.PositiveIntegerField(
         _("hold, minutes"),
         default=5,

@@ -9,11 +9,13 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from checkin.pages.urls import urlpatterns as arrival_pages
 from tests.casts import Cast, build_super_admin, signed_in
+from tests.matrix.arrival import ARRIVAL
 from tests.matrix.calendar import CALENDAR
 from tests.matrix.table import SIGNED_IN, SUPER, TABLE, Row
 
-TABLE = TABLE | CALENDAR
+TABLE = TABLE | CALENDAR | ARRIVAL
 
 #: Pages for people and machines that hold nothing of a clinic.
 OPEN_PAGES = {
@@ -49,9 +51,16 @@ PORTAL_PAGES = {
     *(
         f"{where}-{page}"
         for where in ("portal", "portal-my")
-        for page in ("visit", "confirm", "cancel", "move", "file")
+        for page in (
+            *("visit", "confirm", "cancel", "move", "file"),
+            *("place", "pass", "pass-picture"),
+        )
     ),
 }
+
+
+#: The pages of patients on their way in and of paired devices; their tests are in tests/checkin.
+ARRIVAL_PAGES = {pattern.name for pattern in arrival_pages if isinstance(pattern, URLPattern)}
 
 
 class Unknown:
@@ -78,13 +87,14 @@ def routes() -> dict[tuple[str, str], str]:
                         found[str(pattern.name), method] = app
             # The desk has a walk of its own, in tests/dashboard.
             elif str(pattern.name).split("-")[0] != "desk":
-                assert pattern.name in OPEN_PAGES | PORTAL_PAGES, f"{pattern.name} is in no list"
+                known = OPEN_PAGES | PORTAL_PAGES | ARRIVAL_PAGES
+                assert pattern.name in known, f"{pattern.name} is in no list"
 
     walk(get_resolver().url_patterns)
     return found
 
 
-@pytest.mark.parametrize("app", ["accounts", "clinics", "appointments"])
+@pytest.mark.parametrize("app", ["accounts", "clinics", "appointments", "checkin"])
 def test_every_route_has_a_row(app: str) -> None:
     missing = sorted(key for key, owner in routes().items() if owner == app and key not in TABLE)
     assert not missing
@@ -109,7 +119,9 @@ def said(response: Any) -> Any:
     if not response.content:
         return response.status_code
     body = response.json()
-    body.pop("request_id", None)
+    for part in (body, *body.get("results", ())):
+        part.pop("request_id", None)
+        part.pop("attempt", None)
     return response.status_code, body
 
 

@@ -8,14 +8,16 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from appointments.demo.loading import STEPS, demo_load
+from checkin.demo.arrivals import arrivals_load
 from clinics.models import Clinic
 
 
 class Command(BaseCommand):
     help = (
-        "Loads three invented clinics with doctors, patients and six weeks of visits around the "
-        "present moment, and fixed sign-ins, which the home page lists. Only with DEBUG: the "
-        "passwords are public. Loading it twice changes nothing. Example: manage.py load_demo"
+        "Loads three invented clinics with doctors, patients and six weeks of visits and arrivals "
+        "around the present moment, and fixed sign-ins, which the home page lists. Only with "
+        "DEBUG: the passwords are public. Loading it twice changes nothing. "
+        "Example: manage.py load_demo"
     )
 
     # `make run` calls this at every start; the checks run when the server does.
@@ -34,6 +36,10 @@ class Command(BaseCommand):
         if options["if_empty"] and Clinic.objects.exists():
             return
         with tqdm(total=STEPS, desc="demo data", unit="step", disable=None, leave=False) as bar:
-            loaded = demo_load(step=bar.update, only_if_empty=options["if_empty"])
+            loaded = demo_load(
+                step=bar.update,
+                only_if_empty=options["if_empty"],
+                also=lambda clinics, now: arrivals_load(clinics, now=now),
+            )
         if not loaded and not options["if_empty"]:
             self.stdout.write("The demonstration clinics are here already; nothing was changed.")

@@ -29,6 +29,7 @@ _POLICY = (
     "cancel_cutoff_minutes",
     "checkin_opens_minutes",
     "checkin_closes_minutes",
+    "late_grace_minutes",
     "hold_minutes",
     "max_holds_per_patient",
     "requires_approval",

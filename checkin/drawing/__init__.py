@@ -1,0 +1,1 @@
+"""What is drawn for arrival: QR codes, and the posters that carry them."""

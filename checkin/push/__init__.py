@@ -1,0 +1,1 @@
+"""Telling a patient's device something, through whichever push service it belongs to."""

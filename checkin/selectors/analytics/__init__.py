@@ -1,0 +1,1 @@
+"""Figures of arrival and attendance: each report is one statement over its facts."""
