@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.views import booking, clinic, mine, times, visits
+from portal.views import arrival, booking, clinic, mine, times, visits
 
 _PAGES = (
     ("", "visit", visits.show),
@@ -10,6 +10,9 @@ _PAGES = (
     ("/cancel", "cancel", visits.cancel),
     ("/move", "move", visits.move),
     ("/visit.ics", "file", visits.file),
+    ("/place", "place", arrival.place),
+    ("/pass.svg", "pass", arrival.pass_svg),
+    ("/pass.png", "pass-picture", arrival.pass_png),
 )
 
 urlpatterns = [

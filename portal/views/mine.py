@@ -5,6 +5,7 @@ from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
 
 from appointments.selectors.own import own_visits_before, own_visits_to_come
+from checkin.pages.place import place_is_shown
 from clinics.pages import PageRequest, page, who
 from clinics.selectors.directory import clinics_public
 from core import tenancy
@@ -24,6 +25,7 @@ def mine(request: PageRequest) -> HttpResponse:
         {
             "coming": coming,
             "before": before,
+            "waits": any(map(place_is_shown, coming)),
             "names_people": len(people) > 1 or len(by.own_patients()) > 1,
             "clinics": list(clinics_public().filter(id__in=by.charts).order_by("name")),
         },

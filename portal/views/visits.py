@@ -21,6 +21,12 @@ from appointments.selectors.own import openings, own_visits
 from appointments.services.links import visit_by_link, visit_link
 from appointments.services.reschedule import appointment_reschedule
 from appointments.services.status import appointment_move
+from checkin.pages.place import place_is_shown
+from checkin.pages.proven import Known, link_remember
+from checkin.rules import window_of
+from checkin.selectors.expected import is_today
+from checkin.selectors.passes import pass_is_given
+from clinics.models import VisitMode
 from clinics.pages import PageRequest, page, who
 from clinics.principal import Principal
 from core import tenancy
@@ -40,7 +46,7 @@ class Opened:
     token: str | None
 
     def url(self, name: str = "visit") -> str:
-        """The address of one of its pages: `visit`, `confirm`, `cancel`, `move` or `file`."""
+        """The address of one of its pages, by its name in `portal.urls`, such as `cancel`."""
         if self.token is not None:
             return reverse(f"portal-{name}", args=[self.token])
         return reverse(f"portal-my-{name}", args=[self.visit.id])
@@ -51,13 +57,16 @@ Shown = Callable[[PageRequest, Opened], HttpResponse]
 
 def linked(view: Shown) -> Callable[..., HttpResponse]:
     """The page for whoever holds the visit's link: no search engine keeps it, no other host is told
-    of it, and the log does not write the link down."""
+    of it, and the log does not write the link down. The browser may check in with it later."""
 
     @wraps(view)
     @page(public=True)
     def inner(request: PageRequest, token: str) -> HttpResponse:
         by, visit = visit_by_link(token)
-        return view(request, Opened(by, visit, token))
+        response = view(request, Opened(by, visit, token))
+        if visit.is_open and visit.type == VisitMode.IN_PERSON:
+            link_remember(request, response, Known(visit.clinic_id, visit.id))
+        return response
 
     @wraps(view)
     def private(request: PageRequest, token: str) -> HttpResponse:
@@ -96,7 +105,14 @@ def show(request: PageRequest, opened: Opened) -> HttpResponse:
         request,
         "portal/visit.html",
         opened,
-        {"link": link, "is_new": request.GET.get("booked") == "1"},
+        {
+            "link": link,
+            "is_new": request.GET.get("booked") == "1",
+            "pass_url": opened.url("pass") if pass_is_given(opened.visit) else "",
+            "pass_opens": window_of(opened.visit).opens_at,
+            "is_today": is_today(opened.visit),
+            "place_url": opened.url("place") if place_is_shown(opened.visit) else "",
+        },
     )
 
 
