@@ -61,6 +61,22 @@ class Desk:
     def may_see_leave(self) -> bool:
         return self.may(Permission.SCHEDULE_READ)
 
+    @property
+    def may_see_queue(self) -> bool:
+        return self.may(Permission.QUEUE_READ)
+
+    @property
+    def may_see_arrivals(self) -> bool:
+        return self.may(Permission.CHECKIN_PLACES_READ)
+
+    @property
+    def may_scan(self) -> bool:
+        return self.may(Permission.CHECKIN_RUN)
+
+    @property
+    def may_see_figures(self) -> bool:
+        return self.may(Permission.ANALYTICS_OPERATIONS) or self.may(Permission.ANALYTICS_BUSINESS)
+
     def require(self, permission: Permission, doctor_id: UUID | None = None) -> None:
         """Raises PERMISSION_DENIED."""
         self.principal.require(permission, self.clinic.id, doctor_id=doctor_id)

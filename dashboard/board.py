@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -20,6 +20,7 @@ from appointments.selectors.day import (
     visits_between,
 )
 from appointments.selectors.slots import Slot
+from checkin.selectors.tokens import tokens_of
 from clinics.models import Doctor, Location
 from dashboard.access import Desk
 from dashboard.scale import Scale
@@ -52,6 +53,7 @@ class Card:
     mode: str
     mode_label: str
     urgent: bool
+    token: str
     version: int
     movable: bool
     address: str
@@ -114,12 +116,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """What was read, by doctor."""
+    """What was read, by doctor; `tokens` by visit, of those who are checked in."""
 
     hours: Mapping[UUID, list[Hours]]
     busy: Mapping[UUID, list[Busy]]
     visits: Mapping[UUID, list[DayVisit]]
     free: Mapping[UUID, list[Slot]]
+    tokens: Mapping[UUID, str] = field(default_factory=dict)
 
     def spans(self) -> Iterable[Span]:
         """Everything that has to be in sight."""
@@ -134,28 +137,29 @@ def _stands(visit: DayVisit) -> bool:
 
 
 def calendar_read(desk: Desk, choice: Choice, start: datetime, end: datetime) -> Calendar:
-    """Hours, claims, visits and free times of the chosen doctors: four statements."""
+    """Hours, claims, visits and free times of the chosen doctors: four statements, and one more
+    where somebody is checked in."""
     ids = [doctor.id for doctor in choice.doctors]
     if not (ids or choice.everyone):
         return Calendar({}, {}, {}, {})
     place = choice.location.id if choice.location else None
     clinic = desk.clinic.id
     bookable = [doctor for doctor in ids if desk.may_for(Permission.APPOINTMENT_BOOK, doctor)]
+    visits = visits_between(
+        by=desk.principal,
+        clinic=clinic,
+        doctors=None if choice.everyone else ids,
+        start=start,
+        end=end,
+        location=place,
+    )
+    arrived = [one.id for one in visits if one.status == AppointmentStatus.CHECKED_IN]
     return Calendar(
         hours=_by_doctor(
             hours_between(clinic=clinic, doctors=ids, start=start, end=end, location=place)
         ),
         busy=_by_doctor(busy_between(clinic=clinic, doctors=ids, start=start, end=end)),
-        visits=_by_doctor(
-            visits_between(
-                by=desk.principal,
-                clinic=clinic,
-                doctors=None if choice.everyone else ids,
-                start=start,
-                end=end,
-                location=place,
-            )
-        ),
+        visits=_by_doctor(visits),
         free=_by_doctor(
             free_between(
                 clinic=clinic,
@@ -166,6 +170,7 @@ def calendar_read(desk: Desk, choice: Choice, start: datetime, end: datetime) ->
                 service=choice.service,
             )
         ),
+        tokens=tokens_of(arrived),
     )
 
 

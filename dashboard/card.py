@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.http import QueryDict
@@ -16,9 +17,14 @@ from appointments.lifecycle import step_to_undo
 from appointments.models import Appointment, AppointmentEvent, AppointmentStatus, Verb
 from appointments.selectors.appointments import history, shows_clinical_text
 from appointments.selectors.visits import neighbours, visit_open
+from checkin.models import QueueState
+from checkin.pages.by_hand import USUAL as WHY_PAST
+from checkin.selectors.queue import place_of
+from checkin.selectors.tokens import arrival_of, entry_of
 from core import clock, journal
 from dashboard.access import Desk, DeskRequest, panel
 from dashboard.ages import age_said
+from dashboard.arriving import arrival_said
 from dashboard.forms.visits import (
     DECLINE,
     USUAL,
@@ -27,6 +33,7 @@ from dashboard.forms.visits import (
     StepForm,
 )
 from dashboard.history import Entry, since, told
+from dashboard.queue import before_said, wait_said
 from dashboard.steps import UNDO_LABELS, Step, may_edit, may_move, may_undo, steps_open
 
 TEMPLATE: Final = "dashboard/visit.html"
@@ -77,10 +84,18 @@ def form_for(
     elif data is not None:
         given["data"] = data
     given["initial"]["version"] = visit.version
+    if verb == Verb.CHECK_IN and data is not None and "reason" in data:
+        return ReasonForm(**given, usual=WHY_PAST)
     if verb in USUAL:
         declines = verb == Verb.CANCEL and visit.status == AppointmentStatus.PENDING
         return ReasonForm(**given, usual=DECLINE if declines else USUAL[verb])
     return CompleteForm(**given) if verb == Verb.COMPLETE else StepForm(**given)
+
+
+def force_form(visit: Appointment) -> ReasonForm:
+    """The form that checks a visit in outside the window."""
+    auto_id = f"id_{Verb.CHECK_IN.value}_%s"
+    return ReasonForm(auto_id=auto_id, initial={"version": visit.version}, usual=WHY_PAST)
 
 
 def reopen(form: forms.Form, version: int) -> None:
@@ -146,12 +161,32 @@ def _facts(desk: Desk, visit: Appointment) -> dict[str, Any]:
     earlier, later = neighbours(desk.principal, visit)
     born = visit.patient.birth_date
     return {
+        **_arrived(desk, visit),
         "age": age_said(born, clock.now().date()) if born else "",
         "minutes": round((visit.ends_at - visit.starts_at).total_seconds() / 60),
         "elsewhere": visit.timezone != desk.clinic.timezone,
         "earlier": earlier,
         "later": later,
     }
+
+
+def _arrived(desk: Desk, visit: Appointment) -> dict[str, Any]:
+    """The token, the place in the queue and how the patient was checked in; nothing before that."""
+    if visit.checked_in_at is None:
+        return {}
+    arrival, entry = arrival_of(visit.id), entry_of(visit.id)
+    found: dict[str, Any] = {
+        "arrived": arrival_said(arrival, ZoneInfo(visit.timezone)) if arrival is not None else ()
+    }
+    if entry is None or not desk.may(Permission.QUEUE_READ):
+        return found
+    found["entry"] = entry
+    place = place_of(entry.id, location=entry.location_id)
+    if place is not None and place.state == QueueState.WAITING:
+        found["place"] = place
+        found["place_before"] = list(before_said(place.ahead)) if place.ahead else []
+        found["place_wait"] = wait_said(place)
+    return found
 
 
 def _acts(

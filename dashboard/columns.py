@@ -107,6 +107,7 @@ def _within(found: Calendar, doctor: UUID, start: datetime, end: datetime) -> Ca
         free={
             doctor: [slot for slot in found.free.get(doctor, ()) if start <= slot.starts_at < end]
         },
+        tokens=found.tokens,
     )
 
 
@@ -119,7 +120,7 @@ def _column(
         for visit in found.visits.get(doctor.id, ())
         if visit.status != AppointmentStatus.CANCELLED
     ]
-    cards = _cards(frame, visits)
+    cards = _cards(frame, visits, found.tokens)
     free = _free(frame, doctor, found.free.get(doctor.id, []), visits)
     items: list[Card | Free] = sorted([*cards, *free], key=lambda item: item.minute)
     slug = frame.desk.clinic.slug
@@ -160,7 +161,7 @@ def _note(frame: Frame, hours: list[Hours]) -> str:
     return ", ".join(name for name in names if name)
 
 
-def _cards(frame: Frame, visits: list[DayVisit]) -> list[Card]:
+def _cards(frame: Frame, visits: list[DayVisit], tokens: Mapping[UUID, str]) -> list[Card]:
     scale, zone = frame.scale, frame.zone
     slug = frame.desk.clinic.slug
     states = {status.value: str(status.label) for status in AppointmentStatus}
@@ -184,6 +185,7 @@ def _cards(frame: Frame, visits: list[DayVisit]) -> list[Card]:
                 mode="" if visit.type == VisitMode.IN_PERSON else visit.type,
                 mode_label="" if visit.type == VisitMode.IN_PERSON else modes[visit.type],
                 urgent=visit.priority in {Priority.HIGH, Priority.URGENT},
+                token=tokens.get(visit.id, ""),
                 version=visit.version,
                 movable=visit.status in MOVABLE,
                 address=f"{head}{visit.id}{tail}",

@@ -35,6 +35,10 @@ def commands_of(desk: Desk) -> list[Command]:
     ]
     if desk.may(Permission.APPOINTMENT_BOOK):
         found.append(Command(_("New visit"), reverse("desk-next", kwargs=slug), "m", "panel"))
+    if desk.may(Permission.QUEUE_READ):
+        found.append(Command(_("Queue"), reverse("desk-queue", kwargs=slug), "q"))
+    if desk.may(Permission.QUEUE_RUN):
+        found.append(Command(_("Add a walk-in"), reverse("desk-queue-add", kwargs=slug)))
     if desk.may(Permission.APPOINTMENT_MANAGE):
         found.append(Command(_("Requests"), reverse("desk-inbox", kwargs=slug), "r"))
     if desk.may(Permission.PATIENT_READ):
@@ -43,6 +47,11 @@ def commands_of(desk: Desk) -> list[Command]:
         found.append(Command(_("Leave"), reverse("desk-leave", kwargs=slug)))
     if desk.may(Permission.SCHEDULE_WRITE):
         found.append(Command(_("Enter leave"), reverse("desk-leave-new", kwargs=slug)))
+    if desk.may_see_arrivals:
+        found.append(Command(_("Arrivals"), reverse("desk-arrivals", kwargs=slug)))
+    if desk.may_scan:
+        scanner = reverse("desk-scanner", kwargs=slug)
+        found.append(Command(_("Use this phone as a scanner"), scanner))
     found += [
         Command(_("Print today"), reverse("desk-print", kwargs=on_today)),
         Command(_("My account"), reverse("account")),

@@ -50,12 +50,13 @@ def _icon(icons: str, name: str) -> str:
 
 def _card(card: Card, icons: str, urgent: str) -> str:
     movable = " data-movable" if card.movable else ""
+    token = f' <b class="token">{escape(card.token)}</b>' if card.token else ""
     flag = f' <span class="flag">{urgent}</span>' if card.urgent else ""
     mode = f" {_icon(icons, card.mode)} {escape(card.mode_label)}" if card.mode else ""
     return (
         f'<a class="visit {card.status} {card.place} {card.service_class}" id="v{card.id}"'
         f' href="{escape(card.address)}" data-panel data-t="{card.minute}" data-v="{card.version}"'
-        f'{movable}><span class="line">{_icon(icons, card.status)} <b>{card.time}</b>{flag}'
+        f'{movable}><span class="line">{_icon(icons, card.status)} <b>{card.time}</b>{token}{flag}'
         f' <span class="who" dir="auto">{escape(card.name)}</span></span> <span class="line">'
         f'<span class="what" dir="auto">{escape(card.service)}{mode}</span>'
         f' <span class="state">{escape(card.state)}</span></span></a>'

@@ -4,14 +4,19 @@ from django.urls import URLPattern, URLResolver, path
 
 from dashboard import converters  # noqa: F401 - the views' addresses use what it registers
 from dashboard.views import (
+    analytics,
+    arrivals,
     booking,
     day,
     inbox,
     leave,
     patients,
     printing,
+    queue,
+    queue_entry,
     search,
     visits,
+    walk_in,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -25,7 +30,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:slug>/week/<day:day>/columns", day.week_columns, name="desk-week-columns"),
     *(
         path(f"<slug:slug>/{pattern.pattern}", pattern.callback, name=pattern.name or "")
-        for module in (booking, inbox, leave, patients, printing, search, visits)
+        for module in (
+            analytics,
+            arrivals,
+            booking,
+            inbox,
+            leave,
+            patients,
+            printing,
+            queue,
+            walk_in,  # before an entry, whose address it would fit
+            queue_entry,
+            search,
+            visits,
+        )
         for pattern in module.urlpatterns
     ),
 ]

@@ -4,8 +4,10 @@ from django import template
 
 from dashboard import drawing
 from dashboard.inbox import pending_count
+from dashboard.queue import waiting_count
 
 register = template.Library()
 register.simple_tag(drawing.drawn)
 register.simple_tag(drawing.drawn_rows)
 register.simple_tag(pending_count)
+register.simple_tag(waiting_count)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.http import HttpResponse
@@ -17,14 +18,17 @@ from appointments.selectors.appointments import history
 from appointments.services.links import visit_link
 from appointments.services.reschedule import appointment_edit
 from appointments.services.status import appointment_move, appointment_undo
+from checkin.pages.by_hand import attempted_by_hand, may_force, window_said
 from core import journal
 from core.errors import ErrorCode, KairosError
 from core.forms import attempted, refusal_show
 from dashboard.access import DeskRequest, desk_page, done, panel
+from dashboard.arriving import checked_in_said
 from dashboard.card import (
     Trouble,
     card,
     card_address,
+    force_form,
     form_for,
     reopen,
     stale_words,
@@ -35,6 +39,9 @@ from dashboard.card import (
 from dashboard.forms.visits import CompleteForm, EditForm
 from dashboard.steps import AT_ONCE_REASON, SAID, UNDONE, may_edit, may_undo, steps_open
 from dashboard.views.moving import move
+
+#: What became of an act, or why nothing did.
+Attempt = tuple[Appointment | None, KairosError | None]
 
 
 @desk_page()
@@ -78,6 +85,8 @@ def step(request: DeskRequest, visit_id: UUID, verb: str) -> HttpResponse:
         return card(request, visit, asked={asked: form})
     request.desk.require(MOVES[asked].permission, visit.doctor_id)
     form = form_for(asked, visit, request.POST)
+    if asked == Verb.CHECK_IN:
+        return _make(request, visit, asked, form, lambda: _checked_in(request, visit, form))
 
     def act() -> Appointment:
         given = form.cleaned_data
@@ -91,7 +100,17 @@ def step(request: DeskRequest, visit_id: UUID, verb: str) -> HttpResponse:
             follow_up=form.follow_up() if isinstance(form, CompleteForm) else None,
         )
 
-    return _make(request, visit, asked, form, act)
+    return _make(request, visit, asked, form, lambda: attempted(act))
+
+
+def _checked_in(request: DeskRequest, visit: Appointment, form: forms.Form) -> Attempt:
+    given = form.cleaned_data
+    return attempted_by_hand(
+        visit=visit.id,
+        by=request.desk.principal,
+        expected_version=given["version"],
+        reason=given.get("why", ""),
+    )
 
 
 @desk_page()
@@ -114,7 +133,7 @@ def undo(request: DeskRequest, visit_id: UUID) -> HttpResponse:
             expected_version=form.cleaned_data["version"],
         )
 
-    return _make(request, visit, Verb.UNDO, form, act)
+    return _make(request, visit, Verb.UNDO, form, lambda: attempted(act))
 
 
 def _make(
@@ -122,13 +141,13 @@ def _make(
     visit: Appointment,
     verb: Verb,
     form: forms.Form,
-    act: Callable[[], Appointment],
+    act: Callable[[], Attempt],
 ) -> HttpResponse:
     """Do it and say so; or the card as it is now, with why not and what was typed."""
     events = list(history(visit.id))
     if not form.is_valid():
         return card(request, visit, status=400, asked={verb: form}, events=events)
-    made, refusal = attempted(act)
+    made, refusal = act()
     opened = form.cleaned_data["version"]
     if refusal is not None:
         visit = the_visit(request, visit.id)
@@ -146,10 +165,11 @@ def _done(
     here = card_address(request, visit)
     if verb != Verb.UNDO:
         offer = visit if may_undo(request.desk, visit) else None
-        return done(request, str(SAID[verb]), to=here, undo=offer)
+        said = checked_in_said(visit) if verb == Verb.CHECK_IN else str(SAID[verb])
+        return done(request, said, to=here, undo=offer)
     undone = next((one for one in events if one.id == events[-1].undoes), None)
-    said = UNDONE[Verb(undone.verb)] if undone else _("Taken back.")
-    return done(request, str(said), to=here)
+    taken_back = UNDONE[Verb(undone.verb)] if undone else _("Taken back.")
+    return done(request, str(taken_back), to=here)
 
 
 def _refused(
@@ -167,11 +187,14 @@ def _refused(
         if refusal.code == ErrorCode.PRECONDITION_FAILED:
             trouble = Trouble(stale_words(meanwhile), meanwhile)
         else:
-            trouble = Trouble(_words(refusal), meanwhile)
+            trouble = Trouble(_words(refusal, visit), meanwhile)
             refusal_show(form, refusal)
         asked = {verb: form}
+        if verb == Verb.CHECK_IN:
+            offered = may_force(request.desk.principal, refusal, clinic=visit.clinic_id)
+            asked = {verb: force_form(visit)} if offered else {}
     else:
-        trouble = Trouble(_words(refusal), meanwhile, still_typed(form))
+        trouble = Trouble(_words(refusal, visit), meanwhile, still_typed(form))
         asked = {}
     return card(request, visit, status=refusal.status, trouble=trouble, asked=asked, events=events)
 
@@ -184,10 +207,10 @@ def _is_open(
     return any(one.verb == verb for one in steps_open(request.desk, visit))
 
 
-def _words(refusal: KairosError) -> str:
+def _words(refusal: KairosError, visit: Appointment) -> str:
     if refusal.code == ErrorCode.PRECONDITION_FAILED:
         return _("The visit has changed since you opened it. What you asked for is not possible.")
-    return str(refusal.code.label)
+    return window_said(refusal, ZoneInfo(visit.timezone))
 
 
 def made_before(

@@ -7,7 +7,7 @@ years ahead of the database's own clock.
 
 import copy
 from collections.abc import Iterator
-from datetime import time
+from datetime import time, timedelta
 
 import pytest
 import time_machine
@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from clinics.models import Doctor
 from core import context
 from tests.appointments.moments import NOW
-from tests.appointments.scene import Scene, scene
+from tests.appointments.scene import House, Scene, scene
 from tests.backoffice.stage import _stage, abroad, home, worlds  # noqa: F401 - fixtures
 from tests.casts import Cast, build_cast
 from tests.dashboard.care import ALL_WEEK, another_doctor, more_hours
@@ -67,6 +67,14 @@ def calendars(_calendars: Scene) -> Iterator[Scene]:
         if not connection.needs_rollback:
             connection.check_constraints()
         transaction.set_rollback(True)
+
+
+@pytest.fixture
+def waiting(calendars: Scene) -> Iterator[House]:
+    """The clinic of the calendars at half past eight, where check-in opens five hours before."""
+    calendars.own.policy(checkin_opens_minutes=300)
+    with time_machine.travel(NOW + timedelta(minutes=90), tick=False):
+        yield calendars.own
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from dashboard.urls import urlpatterns
 from tests.appointments.moments import NOW
 from tests.backoffice.world import PATIENT, SUPER, World, at_the_desk, text, undone
 from tests.casts import STAFF, build_super_admin
+from tests.dashboard.arrivals import alert_of, device_of, point_of
 
 ROLES = (*STAFF, PATIENT, SUPER)
 ALL = frozenset({*STAFF, SUPER})
@@ -28,6 +29,8 @@ BOOKERS = frozenset(
 )
 CHART_WRITERS = frozenset({"clinic_admin", "receptionist", "doctor_user", "nurse", SUPER})
 LEAVE_WRITERS = BOOKERS - {"receptionist"}
+QUEUE_READERS = BOOKERS | {"nurse", "support"}
+QUEUE_RUNNERS = BOOKERS | {"nurse"}
 #: The visits, holds and leave of the cast are its doctor's: colleagues only look at them.
 COLLEAGUES = frozenset({"therapist", "counselor"})
 
@@ -53,6 +56,10 @@ def _patient(world: Any) -> dict[str, Any]:
 
 def _leave(world: Any) -> dict[str, Any]:
     return {"exception_id": world.exception.id}
+
+
+def _entry(world: Any) -> dict[str, Any]:
+    return {"entry_id": world.entry.id}
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,25 @@ TABLE: dict[tuple[str, str], Row] = {
         parts=lambda world: _visit(world) | {"verb": "confirm"},
         data=_version,
     ),
+    ("desk-queue", "get"): Row(QUEUE_READERS),
+    ("desk-queue-list", "get"): Row(QUEUE_READERS),
+    ("desk-queue-next", "get"): Row(QUEUE_RUNNERS, 302),
+    ("desk-queue-next", "post"): Row(QUEUE_RUNNERS - COLLEAGUES, 302),
+    ("desk-queue-add", "get"): Row(QUEUE_RUNNERS - COLLEAGUES),
+    ("desk-queue-add", "post"): Row(QUEUE_RUNNERS - COLLEAGUES, 400),
+    ("desk-queue-entry", "get"): Row(
+        QUEUE_READERS, parts=_entry, also=dict.fromkeys(COLLEAGUES, 404)
+    ),
+    ("desk-queue-act", "get"): Row(
+        QUEUE_RUNNERS, parts=_entry, also=dict.fromkeys(COLLEAGUES, 404)
+    ),
+    ("desk-queue-act", "post"): Row(
+        QUEUE_RUNNERS,
+        302,
+        parts=_entry,
+        data=lambda world: {"act": "call", "version": world.entry.version},
+        also=dict.fromkeys(COLLEAGUES, 404),
+    ),
     ("desk-inbox", "get"): Row(BOOKERS),
     ("desk-inbox-decline", "get"): Row(BOOKERS, 302, parts=_visit, absent=302),
     ("desk-inbox-decline", "post"): Row(BOOKERS, 400, parts=_visit),
@@ -136,6 +162,41 @@ TABLE: dict[tuple[str, str], Row] = {
     ("desk-leave-remove", "post"): Row(
         LEAVE_WRITERS, 400, parts=_leave, also=dict.fromkeys(COLLEAGUES, 302), absent=302
     ),
+}
+
+ADMINS = frozenset({"clinic_admin", SUPER})
+ARRIVAL = ADMINS | {"receptionist"}
+SCANNERS = ARRIVAL | {"nurse"}
+FIGURES = QUEUE_RUNNERS | {"finance"}
+_FIRST = {"version": 1}
+
+TABLE |= {
+    ("desk-analytics", "get"): Row(FIGURES),
+    ("desk-arrivals", "get"): Row(ARRIVAL),
+    ("desk-scanner", "get"): Row(SCANNERS),
+    ("desk-scanner", "post"): Row(SCANNERS, 400),
+    ("desk-arrivals-place-new", "get"): Row(ADMINS),
+    ("desk-arrivals-place-new", "post"): Row(ADMINS, 400),
+    ("desk-arrivals-place", "get"): Row(ARRIVAL, parts=point_of),
+    ("desk-arrivals-place", "post"): Row(ARRIVAL, 400, parts=point_of),
+    ("desk-arrivals-place-turn", "get"): Row(ADMINS, 302, parts=point_of),
+    ("desk-arrivals-place-turn", "post"): Row(
+        ADMINS, 302, parts=point_of, data=lambda world: _FIRST
+    ),
+    ("desk-arrivals-place-delete", "get"): Row(ADMINS, 302, parts=point_of, absent=302),
+    ("desk-arrivals-place-delete", "post"): Row(
+        ADMINS, 302, parts=point_of, data=lambda world: _FIRST, absent=302
+    ),
+    ("desk-arrivals-device-new", "get"): Row(ADMINS),
+    ("desk-arrivals-device-new", "post"): Row(ADMINS, 400),
+    ("desk-arrivals-device-code", "get"): Row(ADMINS, 302, parts=device_of),
+    ("desk-arrivals-device-code", "post"): Row(
+        ADMINS, 201, parts=device_of, data=lambda world: _FIRST
+    ),
+    ("desk-arrivals-device-end", "get"): Row(ADMINS, 302, parts=device_of),
+    ("desk-arrivals-device-end", "post"): Row(ADMINS, 302, parts=device_of),
+    ("desk-arrivals-alert-seen", "get"): Row(ADMINS, 302, parts=alert_of),
+    ("desk-arrivals-alert-seen", "post"): Row(ADMINS, 302, parts=alert_of),
 }
 
 #: Steps by the roles that may make them with the doctor's visit of today .

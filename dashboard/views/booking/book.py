@@ -17,7 +17,8 @@ from core.forms import attempted
 from dashboard.access import DeskRequest, desk_page, done, panel
 from dashboard.bookings import hold_drop, visit_book
 from dashboard.people import alike_in
-from dashboard.views.booking.sheet import FIND, NEW, Sheet, sheet_opened, sheet_sent
+from dashboard.views.booking.patient_part import FIND, uuid_in
+from dashboard.views.booking.sheet import Sheet, sheet_opened, sheet_sent
 
 _HOLD = "book-hold"
 
@@ -47,7 +48,7 @@ def hold(request: DeskRequest) -> HttpResponse:
     if request.method != "POST":
         return redirect("desk-next", slug=request.desk.clinic.slug)
     sheet = sheet_sent(request.desk, request.POST, mend=True)
-    sheet.keep(_uuid(request.POST.get("hold")))
+    sheet.keep(uuid_in(request.POST.get("hold")))
     if not request.htmx:
         return _shown(request, sheet)
     part = "book_hold" if request.htmx.target == _HOLD else "book_when"
@@ -68,15 +69,7 @@ def _sent(request: DeskRequest) -> HttpResponse:
     desk, data = request.desk, request.POST
     sheet = sheet_sent(desk, data)
     step, _colon, argument = data.get("step", "").partition(":")
-    if step == "use" and (patient := _uuid(argument)) is not None:
-        sheet.new = None
-        sheet.choose(patient)
-        return _shown(request, sheet)
-    if step == NEW:
-        sheet.begin_chart()
-        return _shown(request, sheet)
-    if step == FIND or (not step and sheet.who == FIND and sheet.q):
-        sheet.search()
+    if sheet.step(step, argument):
         return _shown(request, sheet)
     return _booked(request, sheet)
 
@@ -146,7 +139,7 @@ def _override(request: DeskRequest, sheet: Sheet) -> str | None:
 
 def _refused(request: DeskRequest, sheet: Sheet, status: int) -> HttpResponse:
     """A refusal gives up nothing that the form kept; a time that was refused still says why."""
-    held = _uuid(request.POST.get("hold"))
+    held = uuid_in(request.POST.get("hold"))
     asked = held is not None or "override_reason" in sheet.form.errors
     if sheet.refusal is None and asked and sheet.form.is_placed:
         sheet.keep(held)
@@ -158,10 +151,3 @@ def _shown(request: DeskRequest, sheet: Sheet, *, status: int = 200) -> HttpResp
     if request.htmx.target == "book":
         return TemplateResponse(request, "dashboard/book_form.html", found, status=status)
     return panel(request, "dashboard/book.html", found, status=status)
-
-
-def _uuid(value: Any) -> UUID | None:
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None

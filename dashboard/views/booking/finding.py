@@ -16,7 +16,15 @@ from dashboard.finding import asked
 from dashboard.forms.booking import NewPatientForm, refusal_placed
 from dashboard.once import done_once
 from dashboard.people import SHORTEST, alike_in, chart_open, chosen, found
-from dashboard.views.booking.sheet import CHOSEN, FIND, NEW, ids_in, new_chart_form, today_at
+from dashboard.views.booking.patient_part import (
+    CHOSEN,
+    FIND,
+    NEW,
+    ids_in,
+    new_chart_form,
+    today_at,
+    uuid_in,
+)
 
 _WHO = "book-who"
 
@@ -29,7 +37,7 @@ def find(request: DeskRequest) -> HttpResponse:
     """
     desk, q = request.desk, asked(request)
     context = {"desk": desk, "q": q, "may_write_patients": desk.may_whole(Permission.PATIENT_WRITE)}
-    patient = _uuid(request.GET.get("patient"))
+    patient = uuid_in(request.GET.get("patient"))
     if patient is not None:
         part = {"who": CHOSEN, "chosen": chosen(desk, patient)}
         return TemplateResponse(request, "dashboard/book_who.html", {**context, "sheet": part})
@@ -72,7 +80,7 @@ def _created(request: DeskRequest) -> HttpResponse:
     def act() -> UUID:
         return chart_open(desk, values, seen=seen).id
 
-    once = _uuid(data.get("once")) or uuid4()
+    once = uuid_in(data.get("once")) or uuid4()
     made, error = attempted(lambda: done_once(desk, "desk-patient-new", once, values, act))
     if error is not None:
         like = alike_in(error)
@@ -98,10 +106,3 @@ def _form(
     if request.htmx.target == "patient-new":
         return TemplateResponse(request, "dashboard/patient_new_form.html", context, status=status)
     return panel(request, "dashboard/patient_new.html", context, status=status)
-
-
-def _uuid(value: Any) -> UUID | None:
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None

@@ -13,7 +13,8 @@ from dashboard.access import DeskRequest, desk_page, panel
 from dashboard.forms.free import FreeForm
 from dashboard.free_times import free_days
 from dashboard.people import chosen
-from dashboard.views.booking.sheet import offer_at, today_at
+from dashboard.views.booking.patient_part import today_at
+from dashboard.views.booking.sheet import offer_at
 
 
 @desk_page(Permission.APPOINTMENT_BOOK)

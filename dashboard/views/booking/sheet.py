@@ -1,14 +1,11 @@
 """The sheet of a new visit: its form, the patient in it, and the time kept for it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
-
-from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
 from appointments.selectors.booking import (
@@ -19,36 +16,24 @@ from appointments.selectors.booking import (
     service_usual,
 )
 from appointments.services.calendar import Hold
-from clinics.models import Patient, VisitMode
+from clinics.models import VisitMode
 from core import clock
 from core.api.fields import parse_instant
 from core.errors import ErrorCode, KairosError
 from core.forms import refusal_show
 from dashboard.access import Desk
 from dashboard.bookings import hold_keep
-from dashboard.finding import searchable
-from dashboard.forms.booking import BookForm, NewPatientForm, refusal_placed
-from dashboard.people import Chosen, Found, chosen, found, name_typed
+from dashboard.forms.booking import BookForm, refusal_placed
 from dashboard.refusals import Refusal, bookable_by, refusal_explained
+from dashboard.views.booking.patient_part import PatientPart, today_at, uuid_in
 
-FIND, CHOSEN, NEW = "find", "chosen", "new"
 
+@dataclass(kw_only=True)
+class Sheet(PatientPart):
+    """Everything that `dashboard/book.html` shows."""
 
-@dataclass
-class Sheet:
-    """Everything that `dashboard/book.html` shows. `who` says how the patient is to be told."""
-
-    desk: Desk
     form: BookForm
     offer: Offer
-    who: str = FIND
-    q: str = ""
-    found: list[Found] | None = None
-    chosen: Chosen | None = None
-    new: NewPatientForm | None = None
-    like: list[Patient] = field(default_factory=list)
-    seen: list[UUID] = field(default_factory=list)
-    patient_said: str = ""
     hold: OwnHold | Hold | None = None
     tried: bool = False
     refusal: Refusal | None = None
@@ -56,7 +41,7 @@ class Sheet:
     def context(self) -> dict[str, Any]:
         """For the templates."""
         self.form.initial.setdefault("once", uuid4())
-        doctor = self.offer.doctor(_uuid(self.form["doctor"].value()))
+        doctor = self.offer.doctor(uuid_in(self.form["doctor"].value()))
         return {
             "desk": self.desk,
             "sheet": self,
@@ -106,54 +91,9 @@ class Sheet:
         else:
             refusal_show(self.form, error)
 
-    def tell(self, data: Mapping[str, Any]) -> None:
-        """The part about the patient, as it was sent."""
-        self.q = searchable(data.get("q", ""))
-        self.seen = ids_in(data.get("seen", ""))
-        asked = data.get("who", FIND)
-        patient = _uuid(data.get("patient"))
-        if patient is not None and asked != NEW:
-            try:
-                self.choose(patient)
-            except KairosError as error:
-                if error.code != ErrorCode.NOT_FOUND:
-                    raise
-                self.patient_said = _("This chart cannot be booked for any more. Search again.")
-        elif asked == NEW and self.desk.may_whole(Permission.PATIENT_WRITE):
-            self.who, self.new = NEW, NewPatientForm(data, today=today_at(self.desk))
-
-    def choose(self, patient: UUID) -> None:
-        """Take a chart that is there. One that is not of this clinic is not found."""
-        self.who, self.chosen = CHOSEN, chosen(self.desk, patient)
-
-    def search(self) -> None:
-        """Look for what was typed."""
-        self.who, self.chosen, self.new = FIND, None, None
-        self.found = found(self.desk, self.q)
-
-    def warn(self, like: list[Patient]) -> None:
-        """Show charts that may be of the same person as the new one."""
-        self.like, self.seen = like, [one.id for one in like]
-
     def renew(self) -> None:
         """From here on it is another form: sent again, it books again."""
         self.form.data = {**self.form.data, "once": str(uuid4())}
-
-    def begin_chart(self) -> None:
-        """Offer the fields of a new chart, with what was typed in them."""
-        self.desk.require(Permission.PATIENT_WRITE)
-        self.who, self.chosen, self.found = NEW, None, None
-        self.new = new_chart_form(self.desk, self.q)
-
-
-def new_chart_form(desk: Desk, typed: str) -> NewPatientForm:
-    """An empty chart's form, with what was typed in its fields."""
-    return NewPatientForm(initial=name_typed(typed), today=today_at(desk))
-
-
-def today_at(desk: Desk) -> Any:
-    """The clinic's local day."""
-    return timezone.localdate(clock.now(), timezone=ZoneInfo(desk.clinic.timezone))
 
 
 def offer_at(desk: Desk) -> Offer:
@@ -168,11 +108,11 @@ def sheet_opened(desk: Desk, asked: Mapping[str, Any]) -> Sheet:
     Raises NOT_FOUND for a doctor whose time is not theirs to book here.
     """
     offer = offer_at(desk)
-    doctor = offer.doctor(_uuid(asked.get("doctor")))
+    doctor = offer.doctor(uuid_in(asked.get("doctor")))
     if doctor is None:
         raise KairosError(ErrorCode.NOT_FOUND)
     at = _instant(asked.get("starts_at"))
-    location = offer.location(_uuid(asked.get("location")))
+    location = offer.location(uuid_in(asked.get("location")))
     zone = ZoneInfo(location.timezone if location else desk.clinic.timezone)
     local = at.astimezone(zone) if at else None
     hours = hours_of_doctor(desk.clinic.id, doctor.id, local.date() if local else None)
@@ -183,7 +123,7 @@ def sheet_opened(desk: Desk, asked: Mapping[str, Any]) -> Sheet:
         zone = ZoneInfo(location.timezone if location else desk.clinic.timezone)
         local = at.astimezone(zone) if at else None
     services = hours.services_in(offer.services, location.id if location else None)
-    service = _one_of(services, _uuid(asked.get("service")))
+    service = _one_of(services, uuid_in(asked.get("service")))
     if service is None and services:
         service = _one_of(services, service_usual(desk.clinic.id, doctor.id)) or services[0]
     modes = service.modes if service else VisitMode.values
@@ -196,12 +136,12 @@ def sheet_opened(desk: Desk, asked: Mapping[str, Any]) -> Sheet:
         "starts_at": at.isoformat() if at else "",
         "day": local.date() if local else today_at(desk),
         "time": local.time().replace(second=0, microsecond=0) if local else None,
-        "hold": _uuid(asked.get("hold")),
+        "hold": uuid_in(asked.get("hold")),
     }
     if service is None:
         initial["minutes"] = hours.templates[0].slot_minutes if hours.templates else 30
     sheet = Sheet(desk=desk, form=_form(desk, offer, services, initial=initial), offer=offer)
-    patient = _uuid(asked.get("patient"))
+    patient = uuid_in(asked.get("patient"))
     if patient is not None:
         sheet.choose(patient)
     return sheet
@@ -211,16 +151,16 @@ def sheet_sent(desk: Desk, data: Mapping[str, Any], *, mend: bool = False) -> Sh
     """The sheet as it was sent. `mend`: what the doctor chosen does not offer gives way."""
     offer = offer_at(desk)
     values = {name: data.get(name) for name in data}
-    values["once"] = str(_uuid(values.get("once")) or uuid4())
+    values["once"] = str(uuid_in(values.get("once")) or uuid4())
     pick = str(values.get("pick") or "").split("|")
     if len(pick) == 3:
         _take(values, pick, offer, desk)
-    doctor, location = _uuid(values.get("doctor")), _uuid(values.get("location"))
+    doctor, location = uuid_in(values.get("doctor")), uuid_in(values.get("location"))
     services = offer.services
     if doctor is not None:
         hours = hours_of_doctor(desk.clinic.id, doctor, _day(values.get("day")))
         services = hours.services_in(offer.services, location)
-    wanted = _one_of(services, _uuid(values.get("service")))
+    wanted = _one_of(services, uuid_in(values.get("service")))
     if mend:
         wanted = wanted or (services[0] if services else None)
         values["service"] = str(wanted.id) if wanted else ""
@@ -250,7 +190,7 @@ def _take(values: dict[str, Any], pick: list[str], offer: Offer, desk: Desk) -> 
     at = _instant(pick[2])
     if at is None:
         return
-    location = offer.location(_uuid(pick[1])) or offer.location(_uuid(values.get("location")))
+    location = offer.location(uuid_in(pick[1])) or offer.location(uuid_in(values.get("location")))
     local = at.astimezone(ZoneInfo(location.timezone if location else desk.clinic.timezone))
     values |= {
         "doctor": pick[0],
@@ -264,18 +204,6 @@ def _take(values: dict[str, Any], pick: list[str], offer: Offer, desk: Desk) -> 
 
 def _one_of(rows: Any, key: UUID | None) -> Any:
     return next((row for row in rows if row.id == key), None)
-
-
-def ids_in(text: str) -> list[UUID]:
-    """Ids with spaces between them; what is none is left out."""
-    return [found for word in text.split() if (found := _uuid(word)) is not None]
-
-
-def _uuid(value: Any) -> UUID | None:
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None
 
 
 def _day(value: Any) -> Any:
