@@ -7,6 +7,9 @@ profile slots|book|day|…  where the time of a request goes
 backoffice                every page of the back office
 desk                      the receptionist's board, its updates and its weight
 live                      a change from one browser to another (needs Chromium)
+broadcast                 a call in the queue to 500 and 2,000 sockets, and what survives
+scans                     fifty scanners at once, offline scans sent twice, one phone that floods
+waits                     the estimated wait beside the wait that followed, replayed
 rls                       what scope and row security cost
 """
 
@@ -25,6 +28,18 @@ from benchmarks.world import World, opened
 
 _GROUPS = {"slots": ["slots", "slots-many"], "book": ["book", "book-hot"]}
 _CASES = ["slots", "slots-many", "book", "book-hot", "day", "mine", "search"]
+_OTHERS = [
+    "plans",
+    "profile",
+    "rls",
+    "server",
+    "backoffice",
+    "desk",
+    "live",
+    "broadcast",
+    "scans",
+    "waits",
+]
 _PROFILED = 4000  # requests
 
 
@@ -38,7 +53,7 @@ def _arguments() -> argparse.Namespace:
         "what",
         nargs="?",
         default="all",
-        choices=["all", *_CASES, "plans", "profile", "rls", "server", "backoffice", "desk", "live"],
+        choices=["all", *_CASES, *_OTHERS],
     )
     parser.add_argument(
         "case", nargs="?", choices=[*_CASES, "backoffice"], help="for plans and profile"
@@ -47,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=8, help="of each run (8)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each case (3)")
     parser.add_argument("--keep", type=Path, help="keep the built data here for the next run")
+    parser.add_argument("--data", type=Path, help="folder of real loads, for waits")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     return parser.parse_args()
 
@@ -68,18 +84,41 @@ def _set_up(world: World) -> None:
             handler.setStream(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for good
 
 
+def _pages(world: World, people: Any, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The measurements that print lines of their own."""
+    # These read models, which are there only after the set-up.
+    from benchmarks.backoffice import backoffice  # noqa: PLC0415
+    from benchmarks.broadcast import broadcast  # noqa: PLC0415
+    from benchmarks.desk import desk  # noqa: PLC0415
+    from benchmarks.scans import scans  # noqa: PLC0415
+    from benchmarks.two_browsers import two_browsers  # noqa: PLC0415
+    from benchmarks.waits import wait_estimates  # noqa: PLC0415
+
+    match arguments.what:
+        case "backoffice":
+            return backoffice(world, people, _say, repeat=arguments.repeat)
+        case "broadcast":
+            return broadcast(world, people, _say)
+        case "desk":
+            return desk(world, people, _say, repeat=arguments.repeat)
+        case "live":
+            return two_browsers(world, people, _say)
+        case "scans":
+            return scans(world, people, _say, repeat=arguments.repeat)
+        case _:
+            return wait_estimates(_say, data=arguments.data)
+
+
 def _run(world: World, arguments: argparse.Namespace) -> int:
     # These read models, which are there only after the set-up.
     from benchmarks import machine, report, running  # noqa: PLC0415
-    from benchmarks.backoffice import backoffice, backoffice_plans  # noqa: PLC0415
+    from benchmarks.backoffice import backoffice_plans  # noqa: PLC0415
     from benchmarks.cases import CASES  # noqa: PLC0415
-    from benchmarks.desk import desk  # noqa: PLC0415
     from benchmarks.plans import plans_report  # noqa: PLC0415
     from benchmarks.population import People  # noqa: PLC0415
     from benchmarks.profiling import profile  # noqa: PLC0415
     from benchmarks.row_security import row_security  # noqa: PLC0415
     from benchmarks.server_choice import server_choice  # noqa: PLC0415
-    from benchmarks.two_browsers import two_browsers  # noqa: PLC0415
 
     people = People(world.url)
     chosen = arguments.case or "book"
@@ -106,12 +145,8 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
         _say(f"{name:>10}: {fact}")
     figures = []
     seen: list[dict[str, Any]] = []
-    if arguments.what == "backoffice":
-        seen = backoffice(world, people, _say, repeat=arguments.repeat)
-    elif arguments.what == "desk":
-        seen = desk(world, people, _say, repeat=arguments.repeat)
-    elif arguments.what == "live":
-        seen = two_browsers(world, people, _say)
+    if arguments.what in {"backoffice", "broadcast", "desk", "live", "scans", "waits"}:
+        seen = _pages(world, people, arguments)
     elif arguments.what != "rls":
         names = _CASES if arguments.what == "all" else _GROUPS.get(arguments.what, [arguments.what])
         figures = running.measure(
@@ -139,6 +174,8 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
 def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
+    if arguments.what == "waits":
+        arguments.shape = "tiny"  # it only needs the demo beside it
     with opened(arguments.shape, arguments.keep) as world:
         _set_up(world)
         return _run(world, arguments)

@@ -10,7 +10,10 @@ from django.core.wsgi import get_wsgi_application
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A request as a client makes it; `key` is an Idempotency-Key, `cookie` a page session's."""
+    """A request as a client makes it; `key` is an Idempotency-Key, `cookie` a page session's.
+
+    `scheme` is whose token it is: a person's, or a device's.
+    """
 
     path: str
     token: str | None = None
@@ -18,6 +21,7 @@ class Asking:
     body: bytes = b""
     key: str | None = None
     cookie: str | None = None
+    scheme: str = "Bearer"
 
     @property
     def accept(self) -> str:
@@ -28,7 +32,7 @@ class Asking:
         lines = [f"{self.method} {self.path} HTTP/1.1", "Host: 127.0.0.1"]
         lines += [f"Accept: {self.accept}", "Accept-Language: en"]
         if self.token:
-            lines.append(f"Authorization: Bearer {self.token}")
+            lines.append(f"Authorization: {self.scheme} {self.token}")
         if self.cookie:
             lines.append(f"Cookie: {self.cookie}")
         if self.key:
@@ -61,7 +65,7 @@ class Asking:
             "wsgi.run_once": False,
         }
         if self.token:
-            environ["HTTP_AUTHORIZATION"] = f"Bearer {self.token}"
+            environ["HTTP_AUTHORIZATION"] = f"{self.scheme} {self.token}"
         if self.cookie:
             environ["HTTP_COOKIE"] = self.cookie
         if self.key:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_NO_END = 3600.0  # seconds
 _LUA = Path(__file__).with_name("wrk.lua")
 
 
@@ -50,6 +51,11 @@ def run_load(
     if shutil.which("wrk"):
         return _wrk(port, requests, seconds, connections, once=once)
     return _python(port, requests, seconds, connections, once=once)
+
+
+def send_all(port: int, requests: Sequence[bytes], *, connections: int) -> Load:
+    """Send each request once, and wait for the last answer, which `wrk` does not."""
+    return _python(port, requests, _NO_END, connections, once=True)
 
 
 def _wrk(

@@ -16,7 +16,7 @@ from benchmarks.statements import costs_of
 from benchmarks.world import ROOT
 
 _INTERVAL = 0.001  # seconds of this process's processor time between samples
-_OURS = ("core", "accounts", "clinics", "appointments", "config")
+_OURS = ("core", "accounts", "clinics", "appointments", "checkin", "config")
 
 
 class _Sampler:
