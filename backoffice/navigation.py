@@ -74,6 +74,39 @@ NAVIGATION: list[dict[str, Any]] = [
         ],
     },
     {
+        "title": _("Arrival"),
+        "items": [
+            _entry(_("Queue"), "queue", "checkin_queueentry_changelist", Permission.QUEUE_READ),
+            _entry(
+                _("Check-ins"), "how_to_reg", "checkin_checkin_changelist", Permission.CHECKIN_RUN
+            ),
+            _entry(
+                _("Attempts"),
+                "qr_code_scanner",
+                "checkin_checkinattempt_changelist",
+                Permission.CHECKIN_PLACES_READ,
+            ),
+            _entry(
+                _("Check-in locations"),
+                "door_front",
+                "checkin_checkinlocation_changelist",
+                Permission.CHECKIN_PLACES_READ,
+            ),
+            _entry(
+                _("Check-in devices"),
+                "tablet",
+                "checkin_checkindevice_changelist",
+                Permission.CHECKIN_PLACES_READ,
+            ),
+            _entry(
+                _("Alerts"),
+                "notification_important",
+                "checkin_checkinalert_changelist",
+                Permission.CHECKIN_PLACES_READ,
+            ),
+        ],
+    },
+    {
         "title": _("Clinic"),
         "items": [
             _entry(_("Clinics"), "domain", "clinics_clinic_changelist", Permission.CLINIC_MANAGE),

@@ -2,7 +2,9 @@
 
 from backoffice.panels import (
     appointments,
+    arrivals,
     busy_times,
+    checkin_places,
     clinics,
     doctors,
     merging,
@@ -15,7 +17,9 @@ from backoffice.panels import (
 
 __all__ = [
     "appointments",
+    "arrivals",
     "busy_times",
+    "checkin_places",
     "clinics",
     "doctors",
     "merging",

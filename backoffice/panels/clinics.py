@@ -51,8 +51,8 @@ _OWN = (
         {
             "fields": [
                 ("checkin_opens_minutes", "checkin_closes_minutes"),
-                ("auto_no_show", "wait_room_privacy"),
-                "shared_calendars",
+                ("late_grace_minutes", "auto_no_show"),
+                ("wait_room_privacy", "shared_calendars"),
             ]
         },
     ),

@@ -34,9 +34,10 @@ from backoffice.panels.visit_forms import (
     RescheduleForm,
     instant_at,
 )
+from checkin.pages.by_hand import attempted_by_hand, may_force, window_said
 from clinics.models import Clinic, Location
 from core.errors import ErrorCode, KairosError
-from core.forms import attempt
+from core.forms import attempt, refusal_show
 
 _ICONS = {
     Verb.APPROVE: "check",
@@ -206,6 +207,8 @@ class VisitSteps(Panel):
         move = MOVES[Verb(verb)]
         row = self._row(request, pk, move.permission)
         form = ReasonForm(request.POST or None, initial={"version": row.version})
+        if request.method == "POST" and verb == Verb.CHECK_IN:
+            return self._check_in(request, row, form)
         if request.method == "POST":
             if form.is_valid():
                 moved = attempt(
@@ -226,6 +229,27 @@ class VisitSteps(Panel):
                 messages.error(request, " ".join(str(sentence) for sentence in said))
                 return redirect(self.link("change", pk))
         return self._step_page(request, row, form, _LABELS[Verb(verb)])
+
+    def _check_in(self, request: HttpRequest, row: Appointment, form: ReasonForm) -> HttpResponse:
+        """Let the patient in; outside the window the form asks who may for a reason."""
+        who = access_of(request).principal
+        if form.is_valid():
+            given = form.cleaned_data
+            visit, refusal = attempted_by_hand(
+                visit=row.pk, by=who, expected_version=given["version"], reason=given["reason"]
+            )
+            if visit is not None:
+                messages.success(request, AppointmentStatus(visit.status).label)
+            elif refusal is not None and may_force(who, refusal, clinic=row.clinic_id):
+                form.add_error(None, window_said(refusal, ZoneInfo(row.timezone)))
+                form.add_error("reason", _("Say why they are checked in all the same."))
+                return self._step_page(request, row, form, _("Check in anyway"))
+            elif refusal is not None:
+                refusal_show(form, refusal)
+        if form.errors:
+            said = form.non_field_errors() or [_("Not possible.")]
+            messages.error(request, " ".join(str(sentence) for sentence in said))
+        return redirect(self.link("change", row.pk))
 
     def undo(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Take the last step back, with a reason."""

@@ -1070,7 +1070,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="queueentry",
-            index=models.Index(fields=["location", "local_day"], name="checkin_queue_day"),
+            index=models.Index(fields=["clinic", "local_day"], name="checkin_queue_day"),
         ),
         migrations.AddIndex(
             model_name="queueentry",

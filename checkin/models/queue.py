@@ -139,7 +139,7 @@ class QueueEntry(Entity):
                 name="checkin_queue_order",
                 condition=Q(state__in=["WAITING", "CALLED", "SKIPPED", "IN_SERVICE"]),
             ),
-            models.Index(fields=["location", "local_day"], name="checkin_queue_day"),
+            models.Index(fields=["clinic", "local_day"], name="checkin_queue_day"),
             models.Index(fields=["clinic", "id"], name="checkin_queue_clinic"),
             models.Index(
                 fields=["doctor", "done_at"],

@@ -103,6 +103,7 @@ class Place:
 
 
 _NORMAL: Final = 2
+MOST_ESTIMATED: Final = 100
 _SQL = """
 SELECT e.id, e.version, e.clinic_id, e.location_id, e.appointment_id, e.patient_id, e.doctor_id,
        e.service_id, e.room_id, e.prefix, e.number, e.state, e.priority, e.rank, e.due_at,
@@ -127,8 +128,8 @@ def queue_of(location: UUID, *, doctor: UUID | None = None) -> list[Place]:
     """Everyone present at the location today, in the order in which they are called.
 
     With `doctor` only who waits for that doctor, or for whoever is free; positions and waits take
-    everybody into account all the same. One statement, or nine when how the
-    doctors work was not asked for a while, however long the queue.
+    everybody into account all the same. One statement, or nine when how the doctors work was not
+    asked for a while, however long the queue.
     """
     now = clock.now()
     with connection.cursor() as cursor:
@@ -210,11 +211,14 @@ def _ahead(present: Sequence[Place]) -> dict[UUID, Ahead]:
 
 
 def _waits(present: Sequence[Place], now: datetime) -> dict[UUID, Wait | None]:
-    """Who was called stands before who waits; who was passed over waits for nothing."""
+    """Who was called stands before who waits; who was passed over waits for nothing.
+
+    Behind the first `MOST_ESTIMATED` nobody can say how long it takes.
+    """
     called = [place for place in present if place.state == QueueState.CALLED]
     waiting = [place for place in present if place.state == QueueState.WAITING]
-    queue = called + waiting
-    if not queue:
+    near = (called + waiting)[:MOST_ESTIMATED]
+    if not near:
         return {}
     found = waits(
         [
@@ -226,9 +230,11 @@ def _waits(present: Sequence[Place], now: datetime) -> dict[UUID, Wait | None]:
                 arrived_at=place.arrived_at,
                 called=place.state == QueueState.CALLED,
             )
-            for place in queue
+            for place in near
         ],
         serving_of(present, location=present[0].location_id, now=now),
         now=now,
     )
-    return {place.id: wait for place, wait in zip(queue, found, strict=True)}
+    return {place.id: None for place in waiting} | {
+        place.id: wait for place, wait in zip(near, found, strict=True)
+    }

@@ -7,6 +7,14 @@ from django.test import Client
 
 from appointments.models import Appointment, BusyTime, PatientMerge
 from backoffice.urls import site
+from checkin.models import (
+    CheckIn,
+    CheckInAlert,
+    CheckInAttempt,
+    CheckInDevice,
+    CheckInLocation,
+    QueueEntry,
+)
 from clinics.models import (
     Location,
     Membership,
@@ -34,9 +42,20 @@ TABLES: dict[type[Any], str] = {
     ScheduleException: "exception",
     Membership: "membership",
     AuditEvent: "audit",
+    CheckInLocation: "point",
+    CheckInDevice: "scanner",
+    CheckInAlert: "alert",
+    CheckIn: "arrival",
+    CheckInAttempt: "attempt",
+    QueueEntry: "entry",
 }
 #: Lists show today or what is to come unless they are asked for everything.
-EVERYTHING = {"appointments_appointment": "?day=all", "appointments_busytime": "?when=all"}
+EVERYTHING = {
+    "appointments_appointment": "?day=all",
+    "appointments_busytime": "?when=all",
+    # Each look at a list is an act too: the trail's first page is not long enough for all.
+    "core_auditevent": "?act=appointment.booked",
+}
 
 
 def name_of(model: type[Any]) -> str:

@@ -23,6 +23,8 @@ VISIT_READERS = ALL - {"pharmacist", "lab"}
 VISIT_BOOKERS = frozenset({ADMIN, "receptionist", "doctor_user", SUPER})
 TREATERS = frozenset({ADMIN, "doctor_user", SUPER})
 ARRIVALS = frozenset({ADMIN, "receptionist", "nurse", SUPER})
+PLACES_READERS = frozenset({ADMIN, "receptionist", SUPER})
+QUEUE_READERS = BOOKED | {ADMIN, "receptionist", "nurse", "support", SUPER}
 HOURS_READERS = BOOKED | {ADMIN, "receptionist", SUPER}
 HOURS_WRITERS = BOOKED | {ADMIN, SUPER}
 CHART_WRITERS = frozenset({ADMIN, "receptionist", "doctor_user", "nurse", SUPER})
@@ -166,6 +168,7 @@ def clinic_form(name: str, slug: str) -> dict[str, Any]:
         "max_holds_per_patient": 2,
         "checkin_opens_minutes": 30,
         "checkin_closes_minutes": 120,
+        "late_grace_minutes": 10,
         "shared_calendars": "on",
         "public_slots": "on",
         "guest_booking": "on",
@@ -178,6 +181,26 @@ def location_form(world: Any) -> dict[str, Any]:
         "name": "New place",
         "timezone": "Europe/Berlin",
         "is_active": "on",
+    }
+
+
+def point_form(world: Any) -> dict[str, Any]:
+    return {
+        "clinic": world.clinic.pk,
+        "location": world.location.pk,
+        "name": "New entrance",
+        "mode": "STATIC",
+        "geofence_policy": "REFUSE",
+        "is_active": "on",
+    }
+
+
+def device_form(world: Any) -> dict[str, Any]:
+    return {
+        "clinic": world.clinic.pk,
+        "location": world.location.pk,
+        "kind": "SCANNER",
+        "name": "New scanner",
     }
 
 
@@ -349,6 +372,20 @@ def _button(
     }
 
 
+def _on_version(name: str, attribute: str) -> Table:
+    """A button of check-in places: it posts the version that it was drawn for."""
+    path = _about(name, attribute)
+    return {
+        (name, "get", ""): Row(path, NOBODY, refused=405, elsewhere=405),
+        (name, "post", ""): Row(
+            path,
+            MANAGERS,
+            302,
+            lambda world: {"version": getattr(getattr(world, attribute), "version", 0)},
+        ),
+    }
+
+
 def _nothing_posted(world: Any) -> dict[str, Any]:
     return {"version": 0}
 
@@ -456,6 +493,28 @@ TABLE: Table = {
     ("clinics_doctor_hours", "post", ""): Row(
         _about("clinics_doctor_hours", "doctor"), TREATERS, 302, week_form
     ),
+    # Arrival
+    **_panel(
+        "checkin_checkinlocation",
+        "point",
+        reads=PLACES_READERS,
+        adds=MANAGERS,
+        changes=MANAGERS,
+        removes=MANAGERS,
+        new=point_form,
+        changed=lambda world: _read(world, "point", **point_form(world)),
+    ),
+    **_on_version("checkin_checkinlocation_turn", "point"),
+    **_panel(
+        "checkin_checkindevice", "scanner", reads=PLACES_READERS, adds=MANAGERS, new=device_form
+    ),
+    **_on_version("checkin_checkindevice_renew", "scanner"),
+    **_on_version("checkin_checkindevice_revoke", "scanner"),
+    **_panel("checkin_checkinalert", "alert", reads=PLACES_READERS),
+    **_on_version("checkin_checkinalert_see", "alert"),
+    **_panel("checkin_checkin", "arrival", reads=ARRIVALS),
+    **_panel("checkin_checkinattempt", "attempt", reads=PLACES_READERS),
+    **_panel("checkin_queueentry", "entry", reads=QUEUE_READERS, blind=OTHERS),
     # The clinic and what stands in it
     **_panel(
         "clinics_clinic",

@@ -19,6 +19,14 @@ from django_celery_beat.models import PeriodicTask
 from accounts.models import RefreshSession
 from appointments.models import Appointment, BusyTime, PatientMerge
 from backoffice import lists
+from checkin.models import (
+    CheckIn,
+    CheckInAlert,
+    CheckInAttempt,
+    CheckInDevice,
+    CheckInLocation,
+    QueueEntry,
+)
 from clinics.models import (
     Clinic,
     Doctor,
@@ -199,6 +207,77 @@ def job(world: World, number: int) -> PeriodicTask:
     return PeriodicTask.objects.create(name=f"job-{number}", task="x", interval=world.job.interval)
 
 
+def point(world: World, number: int) -> CheckInLocation:
+    return CheckInLocation.objects.create(
+        clinic=world.clinic, location=location(world, 7000 + number), name=f"P{number}"
+    )
+
+
+def scanner(world: World, number: int) -> CheckInDevice:
+    place = point(world, 1000 + number)
+    return CheckInDevice.objects.create(
+        clinic=world.clinic,
+        location=place.location,
+        point=place,
+        kind="SCANNER",
+        name=f"D{number}",
+        paired_by=build_user(f"pairer-{number}"),
+    )
+
+
+def arrival(world: World, number: int) -> CheckIn:
+    here = visit(world, 8000 + number)
+    device = scanner(world, 2000 + number)
+    return CheckIn.objects.create(
+        clinic=world.clinic,
+        location=device.location,
+        appointment=here,
+        patient=here.patient,
+        device=device,
+        point=device.point,
+        by=device.paired_by,
+        checked_in_at=NOW,
+        method="QR_STAFF",
+    )
+
+
+def attempt(world: World, number: int) -> CheckInAttempt:
+    here = arrival(world, 3000 + number)
+    return CheckInAttempt.objects.create(
+        clinic=world.clinic,
+        location_id=here.location_id,
+        source_kind="DEVICE",
+        source_id=here.device_id,
+        nonce=f"nonce-{number}",
+        method="QR_STAFF",
+        appointment_id=here.pk,
+        patient_id=here.patient_id,
+        outcome="CHECKED_IN",
+        at=NOW,
+    )
+
+
+def alert(world: World, number: int) -> CheckInAlert:
+    device = scanner(world, 4000 + number)
+    return CheckInAlert.objects.create(
+        clinic=world.clinic, kind="MANY_REFUSALS", device=device, source_id=device.pk
+    )
+
+
+def waiting(world: World, number: int) -> QueueEntry:
+    return QueueEntry.objects.create(
+        clinic=world.clinic,
+        location=location(world, 9000 + number),
+        patient=chart(world, 9000 + number),
+        doctor=doctor(world, 9000 + number),
+        local_day=NOW.date(),
+        prefix="A",
+        number=number + 1,
+        due_at=NOW,
+        arrived_at=NOW,
+    )
+
+
 More = Callable[[World, int], Any]
 ADMIN, SUPER = "clinic_admin", "super_admin"
 #: The list, who looks at it, what makes one more row.
@@ -206,6 +285,12 @@ PAGES: dict[str, tuple[str, More]] = {
     "appointments_appointment": (ADMIN, visit),
     "appointments_busytime": (ADMIN, busy),
     "appointments_patientmerge": (ADMIN, merge),
+    "checkin_checkinlocation": (ADMIN, point),
+    "checkin_checkindevice": (ADMIN, scanner),
+    "checkin_checkinalert": (ADMIN, alert),
+    "checkin_checkin": (ADMIN, arrival),
+    "checkin_checkinattempt": (ADMIN, attempt),
+    "checkin_queueentry": (ADMIN, waiting),
     "clinics_doctor": (ADMIN, doctor),
     "clinics_scheduletemplate": (ADMIN, hours),
     "clinics_scheduleexception": (ADMIN, closed),

@@ -15,6 +15,7 @@ from tests.casts import build_user
 SENTENCE = "Somebody else changed this while you had it open. Nothing of yours was saved."
 #: What the other one changes meanwhile: another field than the first.
 MEANWHILE: dict[str, dict[str, str]] = {
+    "checkin_checkinlocation": {"name": "Side door"},
     "clinics_clinic": {"horizon_days": "33"},
     "clinics_location": {"address": "Meanwhile 1"},
     "clinics_room": {"name": "Meanwhile"},

@@ -126,6 +126,14 @@ FILTERS = [
     ("clinics_location", "q={place}"),
     ("accounts_refreshsession", "q={email}"),
     ("clinics_clinic", "q={slug}"),
+    ("checkin_checkinlocation", "location__id__exact={location}"),
+    ("checkin_checkindevice", "location__id__exact={location}"),
+    ("checkin_checkin", "q={mrn}"),
+    ("checkin_checkin", "day=month&location__id__exact={location}"),
+    ("checkin_checkinattempt", "q={visit}"),
+    ("checkin_checkinattempt", "q={scanner}"),
+    ("checkin_queueentry", "q={mrn}"),
+    ("checkin_queueentry", "doctor__id__exact={doctor}"),
 ]
 
 
@@ -136,6 +144,8 @@ def test_a_filter_finds_a_foreign_thing_as_little_as_an_unknown_one(
     foreign = {
         "doctor": str(abroad.doctor.pk),
         "visit": str(abroad.visit.pk),
+        "location": str(abroad.location.pk),
+        "scanner": str(abroad.scanner.pk),
         "patient": str(abroad.patient.pk),
         "mrn": abroad.patient.mrn,
         "phone": abroad.patient.phone,
@@ -179,6 +189,7 @@ def test_names_in_an_address_are_not_looked_up_for_strangers(home: World, abroad
         "room": abroad.room.pk,
         "user": abroad.nurse.pk,
         "member": abroad.membership.pk,
+        "point": abroad.point.pk,
         "clinic": abroad.clinic.pk,
     }
     client = at_the_desk(home.clinic_admin)

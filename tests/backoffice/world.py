@@ -38,6 +38,15 @@ from appointments.services.status import appointment_move
 from backoffice.models import BadLines, DateStyle, Transfer, TransferKind
 from backoffice.transfer.transfers import transfer_check, transfer_create
 from backoffice.transfer.work import work_here
+from checkin.models import (
+    CheckIn,
+    CheckInAlert,
+    CheckInAttempt,
+    CheckInDevice,
+    CheckInLocation,
+    QueueEntry,
+)
+from checkin.services.queue import entry_add
 from clinics.models import (
     Clinic,
     Doctor,
@@ -62,6 +71,8 @@ OWN = "inland"
 FOREIGN = "ausland"
 SUPER = "super_admin"
 PATIENT = "patient_user"
+#: Check-in is open all day: the window before a visit has tests of its own.
+WHOLE_DAY = 24 * 60
 #: Clinical text: what a visit is about, and what the staff writes on a chart.
 REASON = "sorekneereason"
 NOTES = "visitnotestext"
@@ -88,6 +99,12 @@ class World:
     invited: Membership
     upload: Transfer
     checked: Transfer
+    entry: QueueEntry
+    point: CheckInLocation
+    scanner: CheckInDevice
+    arrival: CheckIn
+    attempt: CheckInAttempt
+    alert: CheckInAlert
 
     @property
     def clinic(self) -> Clinic:
@@ -165,6 +182,17 @@ def build_world(word: str) -> World:
             bad_lines=BadLines.STOP,
         )
         work_here(checked.pk, cast.clinic.pk)
+        here = {"clinic": cast.clinic, "location": cast.location}
+        point = CheckInLocation.objects.create(**here, name=f"Entrance {word}")
+        scanner = CheckInDevice.objects.create(
+            **here,
+            point=point,
+            kind="SCANNER",
+            name=f"Scanner {word}",
+            pairing_hash=word.encode().ljust(32),
+            pairing_expires_at=NOW,
+            paired_by=cast.clinic_admin,
+        )
         every, _ = IntervalSchedule.objects.get_or_create(every=1, period=IntervalSchedule.HOURS)
         return World(
             cast=cast,
@@ -187,13 +215,63 @@ def build_world(word: str) -> World:
             invited=invited,
             upload=upload,
             checked=Transfer.objects.get(pk=checked.pk),
+            entry=entry_add(
+                by=by,
+                location=cast.location.id,
+                patient=spare.id,
+                doctor=cast.doctor.id,
+            ),
+            point=point,
+            scanner=scanner,
+            **_arrived(confirmed, scanner, word),
         )
+
+
+def _arrived(visit: Appointment, scanner: CheckInDevice, word: str) -> dict[str, Any]:
+    """An arrival that was taken back, an attempt that was refused, and an alert about it."""
+    here = {"clinic_id": visit.clinic_id, "location_id": visit.location_id}
+    return {
+        "arrival": CheckIn.objects.create(
+            **here,
+            appointment=visit,
+            patient_id=visit.patient_id,
+            checked_in_at=NOW,
+            method="MANUAL",
+            forced=True,
+            reason=f"Waved through {word}",
+            undone_at=NOW,
+        ),
+        "attempt": CheckInAttempt.objects.create(
+            **here,
+            source_kind="DEVICE",
+            source_id=scanner.id,
+            nonce=f"nonce-{word}",
+            method="QR_STAFF",
+            appointment_id=visit.id,
+            patient_id=visit.patient_id,
+            outcome="REFUSED",
+            reason_code="TOO_EARLY",
+            at=NOW,
+        ),
+        "alert": CheckInAlert.objects.create(
+            clinic_id=visit.clinic_id,
+            kind="MANY_REFUSALS",
+            device=scanner,
+            source_id=scanner.id,
+            count=20,
+            details={"source": "DEVICE", "codes": {"TOO_EARLY": 20}},
+        ),
+    }
 
 
 def _mark(cast: Cast, word: str) -> None:
     """Put the word into everything that could be shown."""
     here = {"clinic": cast.clinic}
-    Clinic.objects.filter(pk=cast.clinic.pk).update(name=f"Clinic {word}", slug=f"c-{word}")
+    Clinic.objects.filter(pk=cast.clinic.pk).update(
+        name=f"Clinic {word}",
+        slug=f"c-{word}",
+        checkin_opens_minutes=WHOLE_DAY,
+    )
     Location.objects.filter(**here).update(name=f"Main {word}", city=f"City {word}")
     Room.objects.filter(**here).update(name=f"Room {word}")
     Service.objects.filter(**here).update(name=f"Visit {word}")

@@ -7,6 +7,7 @@ from django.test import Client
 
 from accounts.models import User
 from appointments.models import BusyTime
+from checkin.models import CheckInDevice, CheckInLocation
 from clinics.models import (
     Clinic,
     Doctor,
@@ -22,11 +23,13 @@ from clinics.models import (
 from core import tenancy
 from core.models import AuditEvent, OutboxEvent
 from tests.backoffice.table import (
+    device_form,
     exception_form,
     location_form,
     membership_form,
     new_doctor_form,
     patient_form,
+    point_form,
     proxy_form,
     room_form,
     service_form,
@@ -47,6 +50,8 @@ WRITTEN: dict[str, type[Any]] = {
     "clinics_scheduletemplate": ScheduleTemplate,
     "clinics_scheduleexception": ScheduleException,
     "clinics_membership": Membership,
+    "checkin_checkinlocation": CheckInLocation,
+    "checkin_checkindevice": CheckInDevice,
 }
 #: (table, its row, what is changed, the act in the trail)
 CHANGES: list[tuple[str, str, Values, str]] = [
@@ -58,6 +63,7 @@ CHANGES: list[tuple[str, str, Values, str]] = [
     ("clinics_patient", "patient", {"email": "other@own.test"}, "patient.changed"),
     ("clinics_patientproxy", "proxy", {"valid_until": "2036-01-01"}, "patient_proxy.changed"),
     ("clinics_scheduletemplate", "template", {"end_time": "13:00"}, "schedule_template.changed"),
+    ("checkin_checkinlocation", "point", {"opens_minutes": "45"}, "checkin_point.changed"),
 ]
 #: (table, the form of a new row, the act)
 NEW: list[tuple[str, Callable[[Any], Values], str]] = [
@@ -70,6 +76,8 @@ NEW: list[tuple[str, Callable[[Any], Values], str]] = [
     ("clinics_scheduletemplate", template_form, "schedule_template.created"),
     ("clinics_scheduleexception", exception_form, "schedule.exception_created"),
     ("clinics_membership", membership_form, "membership.added"),
+    ("checkin_checkinlocation", point_form, "checkin_point.created"),
+    ("checkin_checkindevice", device_form, "checkin_device.made"),
 ]
 CHANGE_IDS = [row[0].removeprefix("clinics_") for row in CHANGES]
 NEW_IDS = [row[0].removeprefix("clinics_") for row in NEW]

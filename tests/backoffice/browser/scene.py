@@ -85,6 +85,7 @@ def build_scene(slug: str = "harbour") -> Scene:
             expected_version=None,
             name=CLINIC,
             min_notice_minutes=0,
+            checkin_opens_minutes=24 * 60,  # the window before a visit has tests of its own
         )
         for weekday in range(1, 8):
             for start, end in ((6, 9), (9, 12), (12, 22)):

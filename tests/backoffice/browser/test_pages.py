@@ -14,6 +14,9 @@ from appointments.services.leave import exception_create
 from appointments.services.merging import patients_merge
 from appointments.services.status import appointment_move
 from backoffice.models import Transfer
+from checkin.models import CheckInAlert, CheckInDevice, CheckInLocation
+from checkin.services.devices import device_make
+from checkin.services.points import point_make
 from clinics.models import ExceptionKind, ScheduleException
 from core import tenancy
 from tests.backoffice.browser.conftest import LAPTOP, PHONE, WALL, Desk
@@ -25,8 +28,18 @@ from tests.support.browser import expect
 pytestmark = pytest.mark.chromium
 #: What is ours inside the theme's frame.
 OURS = (".bo", ".bo-tools", ".bo-section", ".bo-hint", ".bo-button")
-#: Lists are the theme's alone; they are looked at for their width only.
-THEIRS = frozenset({"appointments", "dark-appointments"})
+#: Lists, and forms without buttons of ours, are the theme's alone: looked at for their width only.
+_THEMES = (
+    "appointments",
+    "device-new",
+    "queue",
+    "list-checkin",
+    "list-checkinattempt",
+    "list-checkinlocation",
+    "list-checkindevice",
+    "list-checkinalert",
+)
+THEIRS = frozenset({*_THEMES, *(f"dark-{name}" for name in _THEMES)})
 #: A register with a good line and a bad one.
 REGISTER = (
     "external_id,given_name,family_name,birth_date\nA1,Ngozi,Eze,1990-01-02\nA2,,,31.31.1990\n"
@@ -84,6 +97,23 @@ def _uploaded(scene: Scene) -> Transfer:
         return Transfer.objects.get()
 
 
+def _entrance(scene: Scene) -> tuple[CheckInLocation, CheckInDevice, CheckInAlert]:
+    """An entrance, a scanner there, and something odd about it."""
+    with scene.acting() as by:
+        here = {"by": by, "clinic": scene.cast.clinic, "location": scene.cast.location}
+        point = point_make(**here, name="Main entrance")
+        device, _code = device_make(**here, kind="SCANNER", name="Scanner at the door")
+        alert = CheckInAlert.objects.create(
+            clinic=scene.cast.clinic,
+            kind="MANY_REFUSALS",
+            device=device,
+            source_id=device.id,
+            count=23,
+            details={"codes": {"TOO_EARLY": 20, "QR_CODE_EXPIRED": 3}},
+        )
+    return point, device, alert
+
+
 def tour(scene: Scene) -> Iterator[tuple[str, str]]:
     """Every page that has something of ours, by a name for its picture."""
     visits = _busy_day(scene)
@@ -125,6 +155,15 @@ def tour(scene: Scene) -> Iterator[tuple[str, str]]:
     yield "transfer-columns", row("transfer", transfer, "columns")
     yield "transfer", row("transfer", transfer, "detail")
     yield "transfer-export", reverse("admin:transfer_export")
+    point, device, alert = _entrance(scene)
+    yield "place", row("checkin_checkinlocation", point)
+    yield "device-new", reverse("admin:checkin_checkindevice_add")
+    yield "device", row("checkin_checkindevice", device)
+    yield "alert", row("checkin_checkinalert", alert)
+    yield "arrival", row("checkin_checkin", visits[2])
+    yield "queue", reverse("admin:checkin_queueentry_changelist")
+    for table in ("checkin", "checkinattempt", "checkinlocation", "checkindevice", "checkinalert"):
+        yield f"list-{table}", reverse(f"admin:checkin_{table}_changelist")
 
 
 def _faults(desk: Desk, name: str) -> list[str]:
