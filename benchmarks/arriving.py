@@ -9,10 +9,10 @@ from accounts.models import User
 from accounts.roles import Role
 from appointments.models import Appointment, BusyTime, Claim, Source
 from benchmarks.population import People
+from benchmarks.staff import doctor_made, principal_of
 from checkin.codes import Kind, code_of
 from checkin.services.devices import device_lend
-from clinics.models import Doctor, Location, Patient
-from clinics.principal import Principal, principal_open
+from clinics.models import Location, Patient
 from clinics.services.changes import create_row
 from clinics.services.clinics import clinic_create
 from clinics.services.memberships import membership_add
@@ -50,7 +50,7 @@ def arrivals_open(people: People, *, places: int, devices: int, visits: int) -> 
             )
             for number in range(places)
         ]
-        doctors = [_doctor(clinic, slug, number) for number in range(places * _DOCTORS)]
+        doctors = [doctor_made(clinic, slug, number) for number in range(places * _DOCTORS)]
         charts = Patient.objects.bulk_create(
             Patient(
                 clinic=clinic,
@@ -89,7 +89,7 @@ def arrivals_open(people: People, *, places: int, devices: int, visits: int) -> 
             for lane, one in enumerate(made)
         )
     with tenancy.scope(()):
-        by = _principal(desk.id)
+        by = principal_of(desk.id)
         tokens = [
             [device_lend(by=by, clinic=clinic, location=room)[1] for _ in range(devices)]
             for room in rooms
@@ -99,21 +99,3 @@ def arrivals_open(people: People, *, places: int, devices: int, visits: int) -> 
         passes[number % places].append(code_of(Kind.PASS, clinic=clinic.id, subject=one.id))
     people.database.execute("ANALYZE appointments_appointment")
     return House(clinic.id, tokens, passes)
-
-
-def _doctor(clinic: Any, slug: str, number: int) -> UUID:
-    user = User.objects.create_user(
-        f"{slug}-{number}@example.test", None, given_name="Doctor", family_name=f"Number{number}"
-    )
-    membership_add(clinic=clinic, user=user, role=Role.DOCTOR)
-    doctor = create_row(
-        Doctor, {"user": user, "display_name": f"Dr Number {number:02d}"}, action="doctor.created"
-    )
-    return doctor.id
-
-
-def _principal(user: UUID) -> Principal:
-    found = principal_open(user, None, write=True)
-    if found is None:
-        raise RuntimeError("the desk cannot sign in")
-    return found

@@ -30,12 +30,12 @@ from appointments.models import Appointment
 from appointments.services.links import visit_link
 from benchmarks.population import People
 from benchmarks.serving import Served, served
+from benchmarks.staff import doctor_made, principal_of
 from benchmarks.world import ROOT, World
 from checkin.board import board_read
 from checkin.models import QueueEntry
 from checkin.services.queue import entry_add, entry_call
-from clinics.models import Clinic, Doctor, Location, Patient
-from clinics.principal import Principal, principal_open
+from clinics.models import Clinic, Location, Patient
 from clinics.services.changes import create_row
 from clinics.services.clinics import clinic_create
 from clinics.services.memberships import membership_add
@@ -64,7 +64,7 @@ class Room:
     def call(self) -> tuple[str, float]:
         """Call somebody once more; a text that only the board after it has, and when it was."""
         with tenancy.scope(()):
-            made = entry_call(by=_principal(self.caller), entry_id=self.entry)
+            made = entry_call(by=principal_of(self.caller), entry_id=self.entry)
             calls = made.calls
         return f'"calls":{calls}}}', time.monotonic()
 
@@ -264,7 +264,7 @@ def _room(people: People, visits: int) -> Room:
         )
         caller = User.objects.create_user(f"{slug}@example.test", None, given_name="Desk")
         membership_add(clinic=clinic, user=caller, role=Role.RECEPTIONIST)
-        doctors = [_doctor(clinic, slug, number) for number in range(DOCTORS)]
+        doctors = [doctor_made(clinic, slug, number) for number in range(DOCTORS)]
         charts = Patient.objects.bulk_create(
             Patient(clinic=clinic, mrn=f"W{number}", given_name="Given", family_name="Name")
             for number in range(visits)
@@ -285,7 +285,7 @@ def _room(people: People, visits: int) -> Room:
         ]
     _insert(people, made)
     with tenancy.scope(()):
-        by = _principal(caller.id)
+        by = principal_of(caller.id)
         entries = [
             entry_add(
                 by=by,
@@ -323,21 +323,3 @@ def _insert(people: People, visits: list[Appointment]) -> None:
                     one.ends_at,
                 ],
             )
-
-
-def _doctor(clinic: Clinic, slug: str, number: int) -> UUID:
-    user = User.objects.create_user(
-        f"{slug}-{number}@example.test", None, given_name="Doctor", family_name=f"Number{number}"
-    )
-    membership_add(clinic=clinic, user=user, role=Role.DOCTOR)
-    doctor = create_row(
-        Doctor, {"user": user, "display_name": f"Dr Number {number:02d}"}, action="doctor.created"
-    )
-    return doctor.id
-
-
-def _principal(user: UUID) -> Principal:
-    found = principal_open(user, None, write=True)
-    if found is None:
-        raise RuntimeError("the receptionist is gone")
-    return found

@@ -24,8 +24,9 @@ from accounts.roles import Role
 from benchmarks.asking import Asking, ask
 from benchmarks.population import People
 from benchmarks.serving import Served, served
+from benchmarks.staff import doctor_made
 from benchmarks.world import World
-from clinics.models import Clinic, Doctor, Location, Service
+from clinics.models import Clinic, Location, Service
 from clinics.services.changes import create_row
 from clinics.services.clinics import clinic_create
 from clinics.services.memberships import membership_add
@@ -170,7 +171,7 @@ def busy_clinic(people: People, doctors: int) -> Busy:
         )
         receptionist = User.objects.create_user(f"{slug}@example.test", None, given_name="Desk")
         membership_add(clinic=clinic, user=receptionist, role=Role.RECEPTIONIST)
-        made = [_doctor(clinic, slug, number) for number in range(doctors)]
+        made = [doctor_made(clinic, slug, number) for number in range(doctors)]
     values = {
         "clinic": clinic.id,
         "location": location.id,
@@ -187,17 +188,6 @@ def busy_clinic(people: People, doctors: int) -> Busy:
     client = Client()
     client.force_login(receptionist, "accounts.backends.EmailOrPhoneBackend")
     return Busy(clinic, day, made, f"sessionid={client.cookies['sessionid'].value}")
-
-
-def _doctor(clinic: Clinic, slug: str, number: int) -> UUID:
-    user = User.objects.create_user(
-        f"{slug}-{number}@example.test", None, given_name="Doctor", family_name=f"Number{number}"
-    )
-    membership_add(clinic=clinic, user=user, role=Role.DOCTOR)
-    doctor = create_row(
-        Doctor, {"user": user, "display_name": f"Dr Number {number:02d}"}, action="doctor.created"
-    )
-    return doctor.id
 
 
 def _pages(one: Busy) -> Iterator[tuple[str, str, Callable[[Seen], str]]]:
