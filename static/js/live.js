@@ -12,24 +12,17 @@
  * with every gap in the numbers, every 30 seconds, and every 5 while nothing is sure.
  */
 
-const RETRY_FIRST = 500;
-const RETRY_LAST = 5_000;
-const PING_EVERY = 10_000;
-const ANSWER_WITHIN = 5_000;
+import { line } from "./line.js";
+
 const ALL_WHILE_OPEN = 30_000;
 const ALL_WHILE_UNSURE = 5_000;
 const ALL_AT_MOST_EVERY = 1_000;
 
 export function live({ url, onChange = () => {}, onAll = () => {}, onState = () => {} }) {
-  const address = new URL(url, window.location.href);
-  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-
-  let socket = null;
   let state = "";
   let version = null;
-  let tries = 0;
   let askedAllAt = -Infinity;
-  const timers = { retry: 0, ping: 0, answer: 0, all: 0, soon: 0 };
+  const timers = { all: 0, soon: 0 };
 
   function later(name, ms, act) {
     window.clearTimeout(timers[name]);
@@ -59,58 +52,17 @@ export function live({ url, onChange = () => {}, onAll = () => {}, onState = () 
     onAll();
   }
 
-  function connect() {
-    forget("retry");
-    drop();
+  function lost() {
     version = null;
-    socket = new WebSocket(address);
-    socket.onmessage = hear;
-    socket.onclose = (event) => closed(event.code);
-    expectAnswer();
-  }
-
-  /** Lets go of the socket at once; its own good-bye may take minutes on a dead network. */
-  function drop() {
-    forget("ping", "answer");
-    if (socket === null) return;
-    socket.onmessage = socket.onclose = null;
-    socket.close();
-    socket = null;
-  }
-
-  function closed(code) {
-    drop();
-    if (code >= 4400 && code < 4500) {
-      end("ended");
-      return;
-    }
-    if (state === "open") {
-      // Not at once: whoever took the socket away may have the page's address down too.
-      later("all", ALL_WHILE_UNSURE, askAll);
-    }
+    // Not at once: whoever took the socket away may have the page's address down too.
+    if (state === "open") later("all", ALL_WHILE_UNSURE, askAll);
     become("lost");
-    const longest = Math.min(RETRY_FIRST * 2 ** tries, RETRY_LAST);
-    tries += 1;
-    later("retry", longest * (0.5 + Math.random() / 2), connect);
   }
 
-  function expectAnswer() {
-    later("answer", ANSWER_WITHIN, () => closed(0));
-  }
-
-  function ping() {
-    if (socket === null || socket.readyState !== WebSocket.OPEN) return;
-    socket.send('{"type":"ping"}');
-    expectAnswer();
-  }
-
-  function hear(event) {
-    const message = JSON.parse(event.data);
-    forget("answer");
-    later("ping", PING_EVERY, ping);
+  function hear(message) {
     switch (message.type) {
       case "snapshot":
-        tries = 0;
+        socket.settled();
         version = message.version;
         become("open");
         askAll();
@@ -129,7 +81,7 @@ export function live({ url, onChange = () => {}, onAll = () => {}, onState = () 
         }
         break;
       case "unsure":
-        tries = 0;
+        socket.settled();
         become("unsure");
         askAll();
         break;
@@ -137,26 +89,21 @@ export function live({ url, onChange = () => {}, onAll = () => {}, onState = () 
     }
   }
 
-  /** Back from sleep, from another tab, or on a network again. */
-  function wake() {
-    if (document.visibilityState === "hidden") return;
-    if (socket === null) connect();
-    else ping();
-    askAll();
-  }
-
   function end(last) {
-    drop();
+    socket.close();
     forget(...Object.keys(timers));
-    window.removeEventListener("online", wake);
-    document.removeEventListener("visibilitychange", wake);
     if (last) become(last);
   }
 
-  window.addEventListener("online", wake);
-  document.addEventListener("visibilitychange", wake);
+  const socket = line({
+    url,
+    onMessage: hear,
+    onLost: lost,
+    onEnded: () => end("ended"),
+    onWake: askAll,
+  });
   later("all", ALL_WHILE_UNSURE, askAll);
-  connect();
+  socket.open();
 
   return { close: () => end("") };
 }
