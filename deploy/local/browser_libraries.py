@@ -109,6 +109,8 @@ def _fetch() -> None:
         done = subprocess.run(
             [*command, *_NPM],
             cwd=ROOT,
+            # As pip does, trust what the machine trusts: a company's own proxy, say.
+            env={**os.environ, "NODE_USE_SYSTEM_CA": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
