@@ -1,5 +1,7 @@
 """Servers first: they have to be there, and known, before Django reads its settings."""
 
+from collections.abc import Iterator
+
 import pytest
 
 pytest.register_assert_rewrite("tests.support")
@@ -14,3 +16,12 @@ pytest_plugins = [
     "tests.support.processes",
     "tests.support.browser",
 ]
+
+
+@pytest.fixture(autouse=True)
+def _scope_ends_with_the_test() -> Iterator[None]:
+    """Reading somebody's rights enters their scope, as a request does, which ends it too."""
+    yield
+    from core import tenancy  # noqa: PLC0415 - Django's settings come with the environment
+
+    tenancy.assume(())

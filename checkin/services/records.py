@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import connection
@@ -81,14 +81,14 @@ def arrival_write(
 
 def arrival_is_known(appointment: Appointment) -> bool:
     """Whether this very object knows that its arrival stands, without asking the database."""
-    relation = Appointment._meta.get_field("arrival")
+    relation: Any = Appointment._meta.get_field("arrival")
     arrival = cast("CheckIn | None", relation.get_cached_value(appointment, default=None))
     return arrival is not None and arrival.undone_at is None
 
 
 def arrival_undo(appointment: Appointment) -> None:
     """The check-in was taken back: the row stays, and says so."""
-    relation = Appointment._meta.get_field("arrival")
+    relation: Any = Appointment._meta.get_field("arrival")
     if relation.is_cached(appointment):
         relation.delete_cached_value(appointment)
     CheckIn.objects.filter(appointment_id=appointment.id, undone_at=None).update(

@@ -8,7 +8,6 @@ import time_machine
 from django.db import connection, transaction
 
 from checkin.selectors.habits import habits_forget
-from core import tenancy
 from tests.appointments.moments import NOW
 from tests.appointments.scene import Scene, scene
 
@@ -29,4 +28,3 @@ def cast(_stage: Scene) -> Iterator[Scene]:
         if not connection.needs_rollback:
             connection.check_constraints()
         transaction.set_rollback(True)
-    tenancy.assume(())  # reading somebody's rights has entered their scope: it ends with the test
