@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from accounts.live import user_group
 from accounts.roles import Permission
@@ -14,6 +13,7 @@ from checkin.device_auth import COOKIE
 from checkin.feeds import Feed, feeds
 from checkin.live import device_group, me_group
 from checkin.models import CheckInDevice
+from checkin.rules import is_on_day_of
 from checkin.services.devices import device_by_token
 from clinics.models import Location
 from clinics.principal import Principal
@@ -55,6 +55,10 @@ class AtBoard(Standing):
     """Somebody who may see the board of a location of `clinic`."""
 
     clinic: UUID | None = None
+
+
+def _is_today(visit: Appointment) -> bool:
+    return is_on_day_of(visit, clock.now())
 
 
 class QueueSocket(Socket):
@@ -100,7 +104,7 @@ class QueueSocket(Socket):
         ):
             return AtBoard(asker, clinic=here)
         charts = principal.charts.get(here, frozenset())
-        if not charts or not any(map(self._is_today, self._visits(charts))):
+        if not charts or not any(map(_is_today, self._visits(charts))):
             raise Refused(FORBIDDEN)
         return AtBoard(asker, recheck=_RECHECK_PATIENTS, clinic=here)
 
@@ -120,7 +124,7 @@ class QueueSocket(Socket):
             raise Refused(SIGNED_OUT) from None
         if visit.location_id != self._location:
             raise Refused(NOT_FOUND)
-        if not self._is_today(visit):
+        if not _is_today(visit):
             raise Refused(FORBIDDEN)
         return AtBoard(
             me_group(visit.patient_id), recheck=_RECHECK_PATIENTS, clinic=visit.clinic_id
@@ -135,11 +139,6 @@ class QueueSocket(Socket):
                 starts_at__range=(now - timedelta(days=1), now + timedelta(days=1)),
             )
         )
-
-    @staticmethod
-    def _is_today(visit: Appointment) -> bool:
-        zone = ZoneInfo(visit.timezone)
-        return visit.starts_at.astimezone(zone).date() == clock.now().astimezone(zone).date()
 
     @property
     def _location(self) -> UUID:

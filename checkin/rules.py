@@ -40,6 +40,12 @@ LONGEST_OFFLINE: Final = timedelta(hours=72)
 LONGEST_KEPT: Final = timedelta(days=90)
 
 
+def is_on_day_of(visit: Appointment, moment: datetime) -> bool:
+    """Whether the visit begins on the day that the moment is of, by the clock of its location."""
+    zone = ZoneInfo(visit.timezone)
+    return visit.starts_at.astimezone(zone).date() == moment.astimezone(zone).date()
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """When a visit is checked in."""
@@ -86,8 +92,8 @@ def refusal(
     if at < window.opens_at:
         return ErrorCode.TOO_EARLY
     if at > window.closes_at:
-        day = at.astimezone(ZoneInfo(visit.timezone)).date()
-        over = visit.starts_at.astimezone(ZoneInfo(visit.timezone)).date() < day
+        # Past its window, a moment of another day is of a later one.
+        over = not is_on_day_of(visit, at)
         return ErrorCode.APPOINTMENT_EXPIRED if over else ErrorCode.TOO_LATE
     if visit.status == AppointmentStatus.NO_SHOW and not by_staff:
         return ErrorCode.TOO_LATE

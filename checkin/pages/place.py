@@ -27,7 +27,7 @@ from appointments.services.links import visit_link
 from checkin.board import board_json
 from checkin.models import QueueEntry, QueueState
 from checkin.pages import proven
-from checkin.selectors.expected import is_today
+from checkin.rules import is_on_day_of
 from checkin.selectors.queue import Place, queue_of
 from checkin.services.push import push_public_key, subscription_add, subscription_remove
 from clinics.models import VisitMode
@@ -251,7 +251,7 @@ def _visits(request: PageRequest) -> list[Appointment]:
         .exclude(status=AppointmentStatus.CANCELLED, checked_in_at=None)
         .order_by("starts_at", "id")[: _MOST * 2]
     )
-    return [visit for visit in found if is_today(visit)][:_MOST]
+    return [visit for visit in found if is_on_day_of(visit, now)][:_MOST]
 
 
 def _all(charts: Iterable[frozenset[UUID]]) -> list[UUID]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
 from appointments.models import OPEN, Appointment, AppointmentStatus
+from checkin.rules import is_on_day_of
 from checkin.selectors.visits import AHEAD, AROUND
 from core import clock
 
@@ -35,12 +35,6 @@ def visits_expected(
         )
         .order_by("starts_at", "id")[:_MOST]
     )
-    today = [visit for visit in found if is_today(visit)]
+    today = [visit for visit in found if is_on_day_of(visit, now)]
     later = [visit for visit in found if visit.starts_at > now and visit.status in OPEN]
     return today or later[:1]
-
-
-def is_today(visit: Appointment) -> bool:
-    """Whether the visit begins on the present day of its own location."""
-    zone = ZoneInfo(visit.timezone)
-    return visit.starts_at.astimezone(zone).date() == clock.now().astimezone(zone).date()

@@ -103,6 +103,24 @@ def check_in_by_hand(
     """
     visit = appointment_lock(appointment_id, by=by, expected_version=expected_version)
     by.require(Permission.CHECKIN_RUN, visit.clinic_id, doctor_id=visit.doctor_id)
+    return _by_hand(visit, by=by, reason=reason)
+
+
+def check_in_by_force(
+    *, appointment_id: UUID, by: Principal, reason: str, expected_version: int | None = None
+) -> Appointment:
+    """Check in past the window, which takes its own right and a reason.
+
+    Raises VALIDATION_ERROR without a reason, and as `check_in_by_hand`.
+    """
+    visit = appointment_lock(appointment_id, by=by, expected_version=expected_version)
+    by.require(Permission.CHECKIN_FORCE, visit.clinic_id)
+    if not reason.strip():
+        raise invalid("reason", "required")
+    return _by_hand(visit, by=by, reason=reason)
+
+
+def _by_hand(visit: Appointment, *, by: Principal, reason: str) -> Appointment:
     if visit.type == VisitMode.HOME_VISIT:  # the doctor arrives, and no rule of a place applies
         return locked_move(visit, Verb.CHECK_IN, by=by, reason=reason)
     reason = reason.strip()
@@ -162,22 +180,6 @@ def check_in_by_hand(
 FORCEABLE: Final = frozenset(
     {ErrorCode.TOO_EARLY, ErrorCode.TOO_LATE, ErrorCode.APPOINTMENT_EXPIRED}
 )
-
-
-def check_in_by_force(
-    *, appointment_id: UUID, by: Principal, reason: str, expected_version: int | None = None
-) -> Appointment:
-    """Check in past the window, which takes its own right and a reason.
-
-    Raises VALIDATION_ERROR without a reason, and as `check_in_by_hand`.
-    """
-    visit = appointment_lock(appointment_id, by=by, expected_version=expected_version)
-    by.require(Permission.CHECKIN_FORCE, visit.clinic_id)
-    if not reason.strip():
-        raise invalid("reason", "required")
-    return check_in_by_hand(
-        appointment_id=appointment_id, by=by, reason=reason, expected_version=expected_version
-    )
 
 
 def _refusal(visit: Appointment, code: ErrorCode, window: Window) -> KairosError:

@@ -44,54 +44,55 @@ def entry_of_visit(appointment_id: UUID) -> QueueEntry | None:
 def entry_arrive(appointment: Appointment) -> QueueEntry | None:
     """Put a visit that was just checked in into its location's queue; None when its day is over.
 
-    A visit whose check-in was taken back, and that is checked in again, has its old token.
+    A visit whose check-in was taken back, and that is checked in again on the same day and at the
+    same location, has its old token.
     """
     arrived = appointment.checked_in_at or clock.now()
     zone = ZoneInfo(appointment.timezone)
     day = arrived.astimezone(zone).date()
     if appointment.location_id is None or day != clock.now().astimezone(zone).date():
         return None
-    due = due_at(appointment.starts_at, arrived, grace_minutes=_grace(appointment))
     entry = entry_of_visit(appointment.id)
-    if entry is not None and (entry.local_day, entry.location_id) == (day, appointment.location_id):
-        entry.state = QueueState.WAITING
-        entry.doctor_id = appointment.doctor_id
-        entry.arrived_at, entry.due_at = arrived, due
-        entry.called_at = entry.started_at = entry.done_at = None
-        entry.calls = entry.skips = 0
-        entry.left_reason = ""
-        versions.save(entry, list(_AGAIN))
-    else:
-        number = token_take(
+    made = entry is None
+    entry = entry or QueueEntry(appointment=appointment, clinic_id=appointment.clinic_id)
+    before = None if made else entry.state
+    if (entry.local_day, entry.location_id) != (day, appointment.location_id):
+        entry.location_id, entry.local_day, entry.prefix = appointment.location_id, day, VISIT
+        entry.number = token_take(
             clinic=appointment.clinic_id, location=appointment.location_id, day=day, prefix=VISIT
         )
-        made = entry is None
-        entry = entry or QueueEntry(appointment=appointment)
-        entry.clinic_id = appointment.clinic_id
-        entry.location_id = appointment.location_id
-        entry.patient_id = appointment.patient_id
-        entry.doctor_id = appointment.doctor_id
-        entry.service_id = appointment.service_id
-        entry.room_id = appointment.room_id
-        entry.local_day, entry.prefix, entry.number = day, VISIT, number
-        entry.state = QueueState.WAITING
-        entry.priority = appointment.priority
-        entry.rank = RANK[appointment.priority]
-        entry.arrived_at, entry.due_at = arrived, due
-        if made:
-            entry.save(force_insert=True)
-        else:
-            entry.called_at = entry.started_at = entry.done_at = None
-            entry.calls = entry.skips = 0
-            entry.swept = False
-            entry.save()
-    entry_record(entry, "queue.entered", {"state": [None, entry.state]})
+    entry.patient_id = appointment.patient_id
+    entry.doctor_id = appointment.doctor_id
+    entry.service_id = appointment.service_id
+    entry.room_id = appointment.room_id
+    entry.priority, entry.rank = appointment.priority, RANK[appointment.priority]
+    entry.state = QueueState.WAITING
+    entry.arrived_at = arrived
+    entry.due_at = due_at(appointment.starts_at, arrived, grace_minutes=_grace(appointment))
+    entry.called_at = entry.started_at = entry.done_at = None
+    entry.calls = entry.skips = 0
+    entry.left_reason, entry.swept = "", False
+    if made:
+        entry.save(force_insert=True)
+    else:
+        versions.save(entry, list(_AT_ARRIVAL))
+    entry_record(entry, "queue.entered", {"state": [before, entry.state]})
     return entry
 
 
-_AGAIN: Final = (
-    "state",
+#: What an arrival says anew of an entry that was there before.
+_AT_ARRIVAL: Final = (
+    "location",
+    "local_day",
+    "prefix",
+    "number",
+    "patient",
     "doctor",
+    "service",
+    "room",
+    "priority",
+    "rank",
+    "state",
     "arrived_at",
     "due_at",
     "called_at",
@@ -100,6 +101,7 @@ _AGAIN: Final = (
     "calls",
     "skips",
     "left_reason",
+    "swept",
 )
 
 
@@ -117,7 +119,7 @@ def entry_follow(appointment: Appointment, verb: Verb) -> None:
             entry_record(entry, "queue.changed", {"priority": [None, entry.priority]})
         return
     now = clock.now()
-    fields = ["state", "doctor", "started_at", "done_at", "left_reason"]
+    fields = ["state", "started_at", "done_at", "left_reason"]
     match appointment.status:
         case AppointmentStatus.IN_PROGRESS:
             entry.state = QueueState.IN_SERVICE
@@ -171,11 +173,8 @@ def entries_rechartered(source: UUID, target: UUID, visits: Sequence[UUID]) -> N
         )
 
 
-def entry_record(
-    entry: QueueEntry, action: str, changes: Mapping[str, Any], *, reason: str = ""
-) -> None:
+def entry_record(entry: QueueEntry, action: str, changes: Mapping[str, Any]) -> None:
     """Write down what became of an entry, and tell the screens."""
-    # A caller may have changed the waiting room in several ways: the screens refetch all of it.
     payload = {
         "entry": entry.id,
         "location": entry.location_id,
@@ -191,7 +190,7 @@ def entry_record(
             entry.id,
             entry.clinic_id,
             (entry.patient_id,) if entry.patient_id else (),
-            {**changes, "reason": [None, reason]} if reason else dict(changes),
+            dict(changes),
             topic="queue.changed",
             payload=payload,
         )

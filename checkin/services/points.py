@@ -16,18 +16,16 @@ from core import clock, versions
 from core.errors import ErrorCode, KairosError, invalid
 
 #: What `point_make` and `point_update` take besides the name.
-DETAILS: Final = frozenset(
-    {
-        "mode",
-        "valid_until",
-        "latitude",
-        "longitude",
-        "geofence_metres",
-        "geofence_policy",
-        "opens_minutes",
-        "closes_minutes",
-        "is_active",
-    }
+DETAILS: Final = (
+    "mode",
+    "valid_until",
+    "latitude",
+    "longitude",
+    "geofence_metres",
+    "geofence_policy",
+    "opens_minutes",
+    "closes_minutes",
+    "is_active",
 )
 
 
@@ -128,7 +126,7 @@ def _writable(by: Principal, point_id: UUID, expected_version: int | None) -> Ch
 
 
 def _refuse_unknown(fields: Mapping[str, Any], *more: str) -> None:
-    unknown = set(fields) - DETAILS - set(more)
+    unknown = set(fields).difference(DETAILS, more)
     if unknown:
         raise KairosError(
             ErrorCode.VALIDATION_ERROR, errors={name: [_("unknown")] for name in sorted(unknown)}

@@ -2,7 +2,7 @@
 
 An entry that belongs to a visit is started, ended and left through its visit, which moves the entry
 (`checkin.listening`): the visit is the truth. Locks are taken in one order everywhere: visits,
-then token counters, then entries.
+then a patient's turn, then token counters, then entries.
 """
 
 from collections.abc import Collection, Iterator
@@ -26,7 +26,7 @@ from checkin.services.tokens import VISIT, WALK_IN, token_take
 from clinics.models import Location, Patient, Room, Service
 from clinics.principal import Principal
 from clinics.selectors.directory import doctors_of_clinic
-from core import clock, versions
+from core import clock, locks, versions
 from core.errors import ErrorCode, KairosError, invalid
 
 S = QueueState
@@ -79,6 +79,9 @@ def entry_add(
         due_at=now,
         arrived_at=now,
     )
+    _turn_of(patient)
+    if _waits_already(entry, location=here.id, doctor=doctor):
+        raise _waits_there()
     with _once():
         entry.number = token_take(clinic=here.clinic_id, location=here.id, day=day, prefix=WALK_IN)
         entry.save(force_insert=True)
@@ -209,6 +212,7 @@ def entry_transfer(
     number = None
     if seen.appointment_id is not None:
         appointment_lock(seen.appointment_id, by=None)  # its check-in may want a token here too
+    _turn_of(seen.patient_id)
     if moves:
         prefix = VISIT if seen.appointment_id else WALK_IN
         number = token_take(clinic=here.clinic_id, location=here.id, day=day, prefix=prefix)
@@ -276,7 +280,8 @@ def _through_visit(
     sources: Collection[str],
 ) -> QueueEntry:
     entry = _locked(by, entry_id, expected_version, sources, with_visit=True)
-    if entry.doctor_id is None and by.doctor_id is not None and verb == Verb.START:
+    takes_over = entry.doctor_id is None and by.doctor_id is not None and verb == Verb.START
+    if takes_over:
         entry.doctor_id = by.doctor_id
     if entry.appointment_id is None:
         now = clock.now()
@@ -284,8 +289,8 @@ def _through_visit(
             return _moved(entry, target, "queue.started", doctor_id=entry.doctor_id, started_at=now)
         return _moved(entry, target, "queue.done", done_at=now)
     by.require(Permission.APPOINTMENT_TREAT, entry.clinic_id, doctor_id=entry.doctor_id)
-    if verb == Verb.START:
-        QueueEntry.objects.filter(pk=entry.pk).update(doctor_id=entry.doctor_id)
+    if takes_over:
+        entry.save(update_fields=["doctor"])  # its version rises with the step itself
     visit = appointment_lock(entry.appointment_id, by=None)
     locked_move(visit, verb)
     return _fresh(entry)
@@ -363,6 +368,13 @@ def _waits_already(entry: QueueEntry, *, location: UUID, doctor: UUID | None) ->
         .exclude(pk=entry.pk)
         .exists()
     )
+
+
+def _turn_of(patient: UUID | None) -> None:
+    """One at a time for a patient: no constraint can say that nobody waits twice, since a patient
+    may well have two visits with a doctor on a day. After visits' locks, before token counters."""
+    if patient is not None:
+        locks.advisory([f"queue:{patient}"])
 
 
 def _waits_there() -> KairosError:

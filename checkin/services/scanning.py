@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from accounts.roles import Permission
 from appointments.models import Appointment, AppointmentStatus, Verb
@@ -19,6 +18,7 @@ from checkin.rules import (
     Seen,
     Window,
     happened_at,
+    is_on_day_of,
     refusal,
     seen_from,
     window_of,
@@ -230,14 +230,12 @@ class Scan:
         own = [one for one in found if one.visit.id == code.subject_id]
         if own:
             return own
-        telling = [one for one in found if self._is_today(one.visit) and one.visit.status != GONE]
+        telling = [
+            one for one in found if is_on_day_of(one.visit, self.at) and one.visit.status != GONE
+        ]
         later = [one for one in found if one.code == ErrorCode.TOO_EARLY]
         choice = telling or later
         return [min(choice, key=lambda one: abs(one.visit.starts_at - self.at))] if choice else []
-
-    def _is_today(self, visit: Appointment) -> bool:
-        zone = ZoneInfo(visit.timezone)
-        return visit.starts_at.astimezone(zone).date() == self.at.astimezone(zone).date()
 
     def _act(self, chosen: Sequence[Judged]) -> dict[str, Any]:
         if not chosen:
@@ -357,6 +355,7 @@ _NO: Final = Outcome.REFUSED
 
 
 def known_code(text: str) -> Code | None:
+    """The code of ours that a text holds; None for anything else."""
     try:
         return read_code(text)
     except KairosError:

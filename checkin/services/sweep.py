@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
+
+from django.db.models import DateField, DateTimeField, F, Func, Value
+from django.db.models.functions import Cast
 
 from checkin.models import PRESENT, QueueEntry, QueueState, ScanReceipt
 from checkin.services.entries import entry_record
@@ -21,21 +23,20 @@ def queue_sweep() -> int:
     """
     now = clock.now()
     with tenancy.scope(tenancy.SYSTEM, statement_timeout_ms=60_000):
-        # The day after tomorrow's eve: in every zone of the world it is over.
+        today = Func(
+            F("location__timezone"), Value(now), function="timezone", output_field=DateTimeField()
+        )
         stale = list(
-            QueueEntry.objects.filter(state__in=PRESENT, local_day__lte=now.date())
-            .select_related("location")
-            .only("id", "clinic_id", "local_day", "location__timezone")
-            .order_by("local_day")[:_ROUND]
+            QueueEntry.objects.filter(state__in=PRESENT, local_day__lt=Cast(today, DateField()))
+            .order_by("local_day", "id")
+            .values_list("id", "clinic_id")[:_ROUND]
         )
     closed = 0
-    for found in stale:
-        if found.local_day >= now.astimezone(ZoneInfo(found.location.timezone)).date():
-            continue
-        with tenancy.scope([found.clinic_id]):
+    for entry_id, clinic_id in stale:
+        with tenancy.scope([clinic_id]):
             entry = (
                 QueueEntry.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
-                .filter(pk=found.pk, state__in=PRESENT)
+                .filter(pk=entry_id, state__in=PRESENT)
                 .first()
             )
             if entry is None:

@@ -23,13 +23,12 @@ from appointments.services.reschedule import appointment_reschedule
 from appointments.services.status import appointment_move
 from checkin.pages.place import place_is_shown
 from checkin.pages.proven import Known, link_remember
-from checkin.rules import window_of
-from checkin.selectors.expected import is_today
+from checkin.rules import is_on_day_of, window_of
 from checkin.selectors.passes import pass_is_given
 from clinics.models import VisitMode
 from clinics.pages import PageRequest, page, who
 from clinics.principal import Principal
-from core import tenancy
+from core import clock, tenancy
 from core.errors import ErrorCode, KairosError
 from portal.calendar_file import calendar_file
 from portal.forms import CancelForm
@@ -110,7 +109,7 @@ def show(request: PageRequest, opened: Opened) -> HttpResponse:
             "is_new": request.GET.get("booked") == "1",
             "pass_url": opened.url("pass") if pass_is_given(opened.visit) else "",
             "pass_opens": window_of(opened.visit).opens_at,
-            "is_today": is_today(opened.visit),
+            "is_today": is_on_day_of(opened.visit, clock.now()),
             "place_url": opened.url("place") if place_is_shown(opened.visit) else "",
         },
     )

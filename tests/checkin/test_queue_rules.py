@@ -222,6 +222,30 @@ def test_nobody_waits_twice_for_a_doctor(cast):
     assert refused.value.code == ErrorCode.CONFLICT
 
 
+def test_who_waits_for_a_visit_is_no_walk_in_for_the_same_doctor(cast):
+    chart = cast.own.add_chart()
+    arrive(cast, chart=chart)
+    with pytest.raises(KairosError) as refused:
+        walk_in(cast, patient=chart.id, doctor=cast.own.doctor.id)
+    assert refused.value.code == ErrorCode.CONFLICT
+    assert walk_in(cast, patient=chart.id, doctor=cast.own.add_doctor().id).token == "W001"
+
+
+def test_checked_in_again_after_a_transfer_is_another_version_at_the_visits_place(cast):
+    entry, by = arrive(cast), cast.own.reception.principal()
+    moved = run(cast, "entry_transfer", entry_id=entry.id, location=cast.own.add_location().id)
+    with tenancy.scope([cast.own.clinic.id]):
+        appointment_undo(appointment_id=entry.appointment_id, by=by, reason="wrong person")
+        appointment_move(appointment_id=entry.appointment_id, verb=Verb.CHECK_IN, by=by)
+    again = entry_of(cast, entry)
+    assert (again.location_id, again.token, again.state) == (
+        cast.own.location.id,
+        "A002",
+        "WAITING",
+    )
+    assert again.version > moved.version + 1
+
+
 def test_walk_ins_have_tokens_of_their_own_without_gaps(cast):
     assert arrive(cast).token == "A001"
     assert [walk_in(cast).token for _ in range(3)] == ["W001", "W002", "W003"]

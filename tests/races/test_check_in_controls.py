@@ -15,6 +15,7 @@ from appointments.models import Appointment
 from checkin.models import CheckInAttempt, CheckInDevice, QueueEntry
 from checkin.services import entries, queue, scanning
 from core import context, tenancy
+from core.errors import KairosError
 from tests.appointments.scene import House, house
 from tests.checkin.arrivals import device, of_clinic, pass_of, scan, visit
 from tests.races.test_negative_controls import connected_to
@@ -202,3 +203,42 @@ def test_an_arrival_read_with_the_lock_is_an_old_one(
 
     _, seen = crew(lambda act: act(), [holder, reader])
     assert seen == ("CHECKED_IN", False, True)
+
+
+def transferred(ground: House) -> tuple[list[UUID], Callable[[UUID], str]]:
+    """One patient who waits for several doctors, and sending them all to one doctor."""
+    chart, wanted = ground.add_chart(), ground.doctor.id
+    scanner = device(ground)
+    for _ in range(CONTENDERS):
+        expected = visit(ground, chart=chart, doctor=ground.add_doctor())
+        scan(scanner, pass_of(expected), appointment_ids=(expected.id,))
+    waiting = [entry.id for entry in of_clinic(ground, QueueEntry)]
+
+    def send(entry: UUID) -> str:
+        try:
+            with tenancy.scope(()):
+                by = ground.reception.principal()
+                queue.entry_transfer(by=by, entry_id=entry, doctor=wanted)
+        except KairosError as refused:
+            return refused.code.value
+        return "sent"
+
+    return waiting, send
+
+
+def test_one_patient_waits_once_for_a_doctor(ground: House, crew: Any) -> None:
+    waiting, send = transferred(ground)
+    assert sorted(crew(send, waiting)) == ["CONFLICT"] * (CONTENDERS - 1) + ["sent"]
+    assert len(of_clinic(ground, QueueEntry, doctor=ground.doctor)) == 1
+
+
+def test_out_of_turn_all_find_that_nobody_waits(
+    ground: House, crew: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of visits no constraint says it: the turn alone does."""
+    waiting, send = transferred(ground)
+    monkeypatch.setattr(queue, "_turn_of", lambda _: None)
+    together(monkeypatch, queue, "_waits_already")
+    together(monkeypatch, queue, "entry_record")
+    assert crew(send, waiting) == ["sent"] * CONTENDERS
+    assert len(of_clinic(ground, QueueEntry, doctor=ground.doctor)) == CONTENDERS

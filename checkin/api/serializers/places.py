@@ -5,6 +5,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from checkin.models import CheckInDevice, CheckInLocation, DeviceKind, PointMode
+from checkin.services.points import DETAILS
 from clinics.api.serializers.base import ENTITY, EntitySerializer, RelatedRow
 from clinics.models import Location
 from core.api.fields import InstantField
@@ -24,17 +25,9 @@ class PointSerializer(EntitySerializer):
             "clinic",
             "location",
             "name",
-            "mode",
             "generation",
             "rotated_at",
-            "valid_until",
-            "latitude",
-            "longitude",
-            "geofence_metres",
-            "geofence_policy",
-            "opens_minutes",
-            "closes_minutes",
-            "is_active",
+            *DETAILS,
         )
         read_only_fields = ("generation", "rotated_at")
 
