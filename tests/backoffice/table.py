@@ -10,8 +10,24 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
-from django.core.files.uploadedfile import SimpleUploadedFile
-
+from tests.backoffice.filled import (
+    clinic_form,
+    device_form,
+    doctor_form,
+    exception_form,
+    location_form,
+    membership_form,
+    new_doctor_form,
+    patient_form,
+    point_form,
+    proxy_form,
+    room_form,
+    service_form,
+    template_form,
+    upload_form,
+    visit_form,
+    week_form,
+)
 from tests.backoffice.world import SUPER, page, visit_in
 from tests.matrix.table import ADMIN, BOOKED, MANAGERS, STAFF
 
@@ -151,180 +167,6 @@ def _panel(
 
 def _read(world: Any, attribute: str, **values: Any) -> dict[str, Any]:
     return {"version_read": getattr(world, attribute).version, **values}
-
-
-def clinic_form(name: str, slug: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "slug": slug,
-        "is_active": "on",
-        "timezone": "Europe/Berlin",
-        "country": "DE",
-        "colour": "#112233",
-        "min_notice_minutes": 0,
-        "horizon_days": 90,
-        "cancel_cutoff_minutes": 60,
-        "hold_minutes": 5,
-        "max_holds_per_patient": 2,
-        "checkin_opens_minutes": 30,
-        "checkin_closes_minutes": 120,
-        "late_grace_minutes": 10,
-        "shared_calendars": "on",
-        "public_slots": "on",
-        "guest_booking": "on",
-    }
-
-
-def location_form(world: Any) -> dict[str, Any]:
-    return {
-        "clinic": world.clinic.pk,
-        "name": "New place",
-        "timezone": "Europe/Berlin",
-        "is_active": "on",
-    }
-
-
-def point_form(world: Any) -> dict[str, Any]:
-    return {
-        "clinic": world.clinic.pk,
-        "location": world.location.pk,
-        "name": "New entrance",
-        "mode": "STATIC",
-        "geofence_policy": "REFUSE",
-        "is_active": "on",
-    }
-
-
-def device_form(world: Any) -> dict[str, Any]:
-    return {
-        "clinic": world.clinic.pk,
-        "location": world.location.pk,
-        "kind": "SCANNER",
-        "name": "New scanner",
-    }
-
-
-def room_form(world: Any) -> dict[str, Any]:
-    return {
-        "clinic": world.clinic.pk,
-        "location": world.location.pk,
-        "name": "New room",
-        "is_active": "on",
-    }
-
-
-def service_form(world: Any) -> dict[str, Any]:
-    return {
-        "clinic": world.clinic.pk,
-        "name": "New service",
-        "duration_minutes": 20,
-        "buffer_before_minutes": 0,
-        "buffer_after_minutes": 0,
-        "modes": ["IN_PERSON"],
-        "colour": "#112233",
-        "is_active": "on",
-        "is_public": "on",
-    }
-
-
-def doctor_form(world: Any) -> dict[str, Any]:
-    return {"display_name": "Dr New", "profession": "DOCTOR", "is_active": "on"}
-
-
-def new_doctor_form(world: Any) -> dict[str, Any]:
-    """For the therapist, who has no calendar yet."""
-    return doctor_form(world) | {"member": world.memberships["therapist"].pk}
-
-
-def patient_form(world: Any) -> dict[str, Any]:
-    return {
-        "clinic": world.clinic.pk,
-        "given_name": "New",
-        "family_name": "Person",
-        "sex": "unknown",
-        "mrn": "N1",
-        "contact_preferences": "{}",
-        "is_active": "on",
-    }
-
-
-def proxy_form(world: Any) -> dict[str, Any]:
-    return {
-        "clinic": world.clinic.pk,
-        "patient": world.patient.pk,
-        "login": world.nurse.email,
-        "relation": "CARER",
-    }
-
-
-def template_form(world: Any) -> dict[str, Any]:
-    return {
-        "clinic": world.clinic.pk,
-        "doctor": world.doctor.pk,
-        "location": world.location.pk,
-        "weekday": 2,
-        "start_time": "09:00",
-        "end_time": "12:00",
-        "slot_minutes": 30,
-        "capacity": 1,
-        "modes": ["IN_PERSON"],
-    }
-
-
-def exception_form(world: Any) -> dict[str, Any]:
-    return {
-        "clinic": world.clinic.pk,
-        "kind": "CLOSED",
-        "doctor": world.doctor.pk,
-        "start_date": "2035-09-03",
-        "end_date": "2035-09-04",
-        "slot_minutes": 30,
-        "capacity": 1,
-        "modes": ["IN_PERSON"],
-    }
-
-
-def membership_form(world: Any) -> dict[str, Any]:
-    return {"clinic": world.clinic.pk, "role": "NURSE", "email": "somebody@new.test"}
-
-
-def visit_form(world: Any) -> dict[str, Any]:
-    return {
-        "patient": world.patient.pk,
-        "doctor": world.doctor.pk,
-        "service": world.service.pk,
-        "location": world.location.pk,
-        "type": "IN_PERSON",
-        "day": "2035-06-04",
-        "time": "11:30",
-        "priority": "NORMAL",
-    }
-
-
-def upload_form(world: Any) -> dict[str, Any]:
-    lines = b"mrn,given_name\nN7,Filed\n"
-    return {
-        "clinic": world.clinic.pk,
-        "kind": "patients",
-        "file": SimpleUploadedFile("new.csv", lines),
-    }
-
-
-def week_form(world: Any) -> dict[str, Any]:
-    """The one row of the doctor's week, as it is but for its end."""
-    return {
-        "hours-TOTAL_FORMS": 1,
-        "hours-INITIAL_FORMS": 1,
-        "hours-0-id": world.template.pk,
-        "hours-0-version": 1,
-        "hours-0-weekday": 1,
-        "hours-0-start_time": "09:00",
-        "hours-0-end_time": "13:00",
-        "hours-0-location": world.location.pk,
-        "hours-0-slot_minutes": 30,
-        "hours-0-capacity": 1,
-        "hours-0-modes": ["IN_PERSON"],
-    }
 
 
 def _step(verb: str, status: str, may: frozenset[str]) -> Table:

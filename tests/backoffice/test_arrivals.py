@@ -11,8 +11,8 @@ from checkin.services.devices import device_pair
 from clinics.models import Patient
 from core import context, tenancy
 from tests.appointments.moments import NOW
+from tests.backoffice.filled import device_form
 from tests.backoffice.sight import listed
-from tests.backoffice.table import device_form
 from tests.backoffice.world import World, acts, at_the_desk, doctor_elsewhere, fresh, page, text
 from tests.backoffice.writing import added
 

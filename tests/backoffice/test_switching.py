@@ -9,8 +9,8 @@ from backoffice.access import CHOICE
 from clinics.models import Clinic, Location, Membership
 from clinics.services.memberships import membership_add, membership_end
 from core import tenancy
+from tests.backoffice.filled import location_form
 from tests.backoffice.sight import EVERYTHING, TABLES, listed, name_of
-from tests.backoffice.table import location_form
 from tests.backoffice.world import (
     FOREIGN,
     OWN,

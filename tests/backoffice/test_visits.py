@@ -11,7 +11,7 @@ from appointments.models import Appointment, AppointmentEvent, AppointmentStatus
 from clinics.models import Clinic
 from core import tenancy
 from tests.appointments.moments import berlin
-from tests.backoffice.table import visit_form
+from tests.backoffice.filled import visit_form
 from tests.backoffice.world import (
     NOTES,
     REASON,

@@ -22,7 +22,7 @@ from clinics.models import (
 )
 from core import tenancy
 from core.models import AuditEvent, OutboxEvent
-from tests.backoffice.table import (
+from tests.backoffice.filled import (
     device_form,
     exception_form,
     location_form,

@@ -10,6 +10,9 @@ from django.db import connection, transaction
 from checkin.selectors.habits import habits_forget
 from tests.appointments.moments import NOW
 from tests.appointments.scene import Scene, scene
+from tests.checkin.arrivals import point, poster_of
+from tests.checkin.patients import Phone
+from tests.checkin.talking import DeviceApi, paired
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +31,33 @@ def cast(_stage: Scene) -> Iterator[Scene]:
         if not connection.needs_rollback:
             connection.check_constraints()
         transaction.set_rollback(True)
+
+
+@pytest.fixture
+def patient(cast: Scene) -> Phone:
+    """The phone of the patient, signed in."""
+    return Phone(cast.own, cast.own.patient.user)
+
+
+@pytest.fixture
+def guest(cast: Scene) -> Phone:
+    """A phone on which nobody is signed in."""
+    return Phone(cast.own)
+
+
+@pytest.fixture
+def outsider(cast: Scene) -> Phone:
+    """A patient of another clinic, at this clinic's door."""
+    return Phone(cast.own, cast.other.patient.user)
+
+
+@pytest.fixture
+def poster(cast: Scene) -> str:
+    """The code of the clinic's poster."""
+    return poster_of(point(cast.own))
+
+
+@pytest.fixture
+def scanner(cast: Scene) -> DeviceApi:
+    """The API as a paired scanner of the clinic."""
+    return paired(cast.own)[1]
