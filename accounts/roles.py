@@ -46,6 +46,9 @@ class Permission(models.TextChoices):
     CHECKIN_FORCE = "checkin_force", _("check patients in past the rules")
     CHECKIN_PLACES_READ = "checkin_places_read", _("read check-in locations and devices")
     CHECKIN_PLACES_WRITE = "checkin_places_write", _("change check-in locations and devices")
+    FOLLOWUP_READ = "followup_read", _("read follow-up plans")
+    FOLLOWUP_SCHEDULE = "followup_schedule", _("book and chase follow-ups")
+    FOLLOWUP_WRITE = "followup_write", _("write follow-up plans")
     QUEUE_READ = "queue_read", _("read the queue")
     QUEUE_RUN = "queue_run", _("call patients and run the queue")
     ANALYTICS_OPERATIONS = "analytics_operations", _("read figures of the daily work")
@@ -99,6 +102,14 @@ MATRIX: Final[dict[Permission, dict[Role, Reach]]] = {
     Permission.CHECKIN_FORCE: _all(Role.CLINIC_ADMIN, Role.RECEPTIONIST, Role.NURSE),
     Permission.CHECKIN_PLACES_READ: _all(Role.CLINIC_ADMIN, Role.RECEPTIONIST),
     Permission.CHECKIN_PLACES_WRITE: _all(Role.CLINIC_ADMIN),
+    Permission.FOLLOWUP_READ: _all(
+        Role.CLINIC_ADMIN, Role.RECEPTIONIST, Role.DOCTOR, Role.NURSE, Role.SUPPORT_STAFF
+    )
+    | _own(Role.THERAPIST, Role.COUNSELOR, Role.PATIENT),
+    Permission.FOLLOWUP_SCHEDULE: _all(Role.CLINIC_ADMIN, Role.RECEPTIONIST, Role.DOCTOR)
+    | _own(Role.THERAPIST, Role.COUNSELOR, Role.PATIENT),
+    Permission.FOLLOWUP_WRITE: _all(Role.CLINIC_ADMIN, Role.DOCTOR)
+    | _own(Role.THERAPIST, Role.COUNSELOR),
     Permission.QUEUE_READ: _all(
         Role.CLINIC_ADMIN, Role.RECEPTIONIST, Role.NURSE, Role.SUPPORT_STAFF
     )

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "clinics",
     "appointments",
     "checkin",
+    "followups",
     "backoffice",
     "dashboard",
     "portal",

@@ -52,6 +52,7 @@ class ErrorCode(models.TextChoices):
     )
     INVALID_FOLLOWUP_DATE = "INVALID_FOLLOWUP_DATE", _("The follow-up date is not possible")
     SERIES_CONFLICT = "SERIES_CONFLICT", _("Dates of the series are taken")
+    OFFER_EXPIRED = "OFFER_EXPIRED", _("The offer is over")
     # Check-in
     NO_APPOINTMENT_FOUND = "NO_APPOINTMENT_FOUND", _("No appointment to check in")
     ALREADY_CHECKED_IN = "ALREADY_CHECKED_IN", _("Already checked in")
@@ -89,6 +90,7 @@ _STATUS: dict[ErrorCode, int] = {
     ErrorCode.INVALID_APPOINTMENT_TYPE: 400,
     ErrorCode.INVALID_FOLLOWUP_DATE: 400,
     ErrorCode.HOLD_EXPIRED: 410,
+    ErrorCode.OFFER_EXPIRED: 410,
     ErrorCode.QR_CODE_EXPIRED: 410,
     ErrorCode.DEVICE_REVOKED: 403,
     ErrorCode.OUTSIDE_GEOFENCE: 403,

@@ -61,7 +61,7 @@ def appointment_data(a: Any, reader: Principal) -> dict[str, Any]:
         "original_appointment": a.original_appointment_id,
         "is_follow_up": a.is_follow_up,
         "follow_up_reason": a.follow_up_reason if clinical else None,
-        "series": a.series,
+        "series": a.series_id,
         "series_sequence": a.series_sequence,
         "created_at": a.created_at,
         "updated_at": a.updated_at,

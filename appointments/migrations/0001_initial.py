@@ -14,25 +14,29 @@ import core.clock
 import core.ids
 from core.db.operations import AppendOnly, PartitionByMonth, RowSecurity, SQLFile
 
-CALENDAR_UNDO = """
+LIFECYCLE_UNDO = """
     DROP TRIGGER appointments_claim ON appointments_appointment;
     DROP FUNCTION appointments_guard_claim();
     DROP TRIGGER appointments_status ON appointments_appointment;
     DROP FUNCTION appointments_guard_status();
     DROP TABLE appointments_transition;
+"""
+CALENDAR_UNDO = """
     DROP FUNCTION appointments_sweep(timestamptz, timestamptz);
     DROP FUNCTION appointments_release(uuid);
     DROP FUNCTION appointments_unblock(uuid);
     DROP FUNCTION appointments_block(uuid, tstzrange);
     DROP FUNCTION appointments_spans(uuid);
+    DROP FUNCTION appointments_admit_all(text[], integer, uuid[], uuid[], uuid[], uuid[], text[],
+        tstzrange[], tstzrange[], uuid[], uuid[], timestamptz, boolean, uuid[], timestamptz);
     DROP FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange,
-        tstzrange, uuid, timestamptz, boolean, uuid, uuid, boolean);
+        tstzrange, uuid, timestamptz, boolean, uuid[], uuid, boolean);
     DROP FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz,
-        timestamptz, timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer);
+        timestamptz, timestamptz, boolean, tstzrange[], uuid[], uuid, boolean, timestamptz, integer);
     DROP FUNCTION appointments_busy(uuid[], uuid[], timestamptz, timestamptz, timestamptz);
     DROP FUNCTION appointments_off(uuid, uuid, uuid, date, text);
     DROP FUNCTION appointments_hours(uuid[], uuid[], uuid, uuid, text, timestamptz, timestamptz);
-    DROP FUNCTION appointments_counted(uuid, date, date, text, uuid);
+    DROP FUNCTION appointments_counted(uuid, date, date, text, uuid[]);
 """
 
 
@@ -860,4 +864,5 @@ class Migration(migrations.Migration):
         RowSecurity("ImportedRow"),
         RowSecurity("PatientMerge"),
         SQLFile("appointments/sql/calendar.sql", undo=CALENDAR_UNDO),
+        SQLFile("appointments/sql/lifecycle.sql", undo=LIFECYCLE_UNDO),
     ]

@@ -34,7 +34,7 @@ FROM unnest(%s::int[], %s::uuid[], %s::uuid[], %s::int[], %s::text[])
      AS k(number, location, service, minutes, mode)
 CROSS JOIN LATERAL appointments_slots(
     %s::uuid[], %s::uuid[], k.location, k.service, k.minutes, k.mode, %s, %s, %s, false,
-    NULL, NULL, NULL, false, %s) AS s
+    NULL, NULL, NULL, false, NULL, %s) AS s
 """
 
 

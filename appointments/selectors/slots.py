@@ -101,7 +101,7 @@ def slots_find(
         cursor.execute(
             "SELECT doctor_id, clinic_id, location_id, starts_at, ends_at, timezone, remaining,"
             " reason FROM appointments_slots(%s::uuid[], %s::uuid[], %s::uuid, %s::uuid,"
-            " %s::integer, %s, %s, %s, %s, %s, NULL, %s::uuid, NULL, %s, %s)",
+            " %s::integer, %s, %s, %s, %s, %s, NULL, %s::uuid[], NULL, %s, NULL, %s)",
             [
                 list(clinics),
                 list(doctors),
@@ -113,7 +113,7 @@ def slots_find(
                 end,
                 clock.now(),
                 patient_rules,
-                moving,
+                [moving] if moving else None,
                 explain,
                 limit,
             ],

@@ -1,6 +1,8 @@
 """Booking a visit: the claim, the appointment, its history and its announcement, or nothing."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from accounts.roles import Permission, Role
@@ -8,7 +10,8 @@ from appointments.models import Appointment, AppointmentStatus, Claim, Priority,
 from appointments.selectors.slots import slots_find
 from appointments.services import calendar
 from appointments.services.context import Plan, plan
-from appointments.services.record import event_record
+from appointments.services.record import Happened, events_record
+from appointments.services.writing import rows_insert
 from clinics.models import VisitMode
 from clinics.principal import Principal
 from core import clock, ids
@@ -17,7 +20,7 @@ from core.errors import ErrorCode, KairosError, invalid
 
 def appointment_book(
     *,
-    by: Principal,
+    by: Principal | None,
     doctor: UUID,
     starts_at: datetime,
     patient: UUID | None = None,
@@ -32,15 +35,22 @@ def appointment_book(
     priority: str = Priority.NORMAL,
     override_reason: str | None = None,
     source: str | None = None,
+    follows: UUID | None = None,
+    follow_up_reason: str = "",
 ) -> Appointment:
     """Book a visit for a patient with a doctor.
 
     A patient may leave `patient` out, keeps the clinic's notice and grid of times, and gets a
-    PENDING appointment where the clinic approves first. `override_reason` books past hours and
-    capacity, for those who may. Raises NOT_FOUND, PERMISSION_DENIED, VALIDATION_ERROR and
-    the booking codes; a refusal leaves nothing behind.
+    PENDING appointment where the clinic approves first. `by` None is the clinic itself, which has
+    offered this very time to the patient: `patient` and `source` are then given, and whoever calls
+    has proven the right. `override_reason` books past hours and capacity, for those who may.
+    `follows` is the patient's visit that this one follows (`Appointment.parent_appointment`).
+    Raises NOT_FOUND, PERMISSION_DENIED, VALIDATION_ERROR and the booking codes; a refusal leaves
+    nothing behind.
     """
     if patient is None:
+        if by is None:
+            raise AssertionError("the clinic books for somebody")
         patient = _only_chart(by)
     wanted = plan(
         doctor=doctor,
@@ -54,66 +64,112 @@ def appointment_book(
         keep_chart=True,
     )
     visit = wanted.visit
-    require_may_book(by, visit)
-    as_patient = not (
-        by.may(Permission.APPOINTMENT_BOOK, visit.clinic)
-        or (doctor == by.doctor_id and by.may_own(Permission.APPOINTMENT_BOOK, visit.clinic))
-    )
     override = override_reason is not None
-    if as_patient:
-        require_patient_rules(wanted, override=override, notes=notes)
-        require_open_to(by, wanted)
-    elif override:
-        require_override(by, wanted)
+    as_patient = False
+    if by is not None:
+        require_may_book(by, visit)
+        as_patient = not by.may_for(
+            Permission.APPOINTMENT_BOOK, visit.clinic, doctor_id=visit.doctor
+        )
+        if as_patient:
+            require_patient_rules(wanted, override=override, notes=notes)
+            require_open_to(by, wanted)
+        elif override:
+            require_override(by, wanted)
+        if hold is not None:
+            require_hold(hold, visit, by)
     if override and visit.ends_at <= clock.now():
         raise KairosError(ErrorCode.TOO_SOON)
-    if hold is not None:
-        require_hold(hold, visit, by)
+    parent = _parent(follows, patient) if follows is not None else None
     lane = calendar.admit(visit, patient_rules=as_patient, override=override, hold=hold)
     if as_patient and hold is None:  # a hold was checked when it was made
         require_grid(visit)
     pending = as_patient and wanted.policy.requires_approval
-    now = clock.now()
-    appointment = Appointment(
-        id=ids.uuid7(),
-        clinic_id=visit.clinic,
-        location_id=location,
-        room_id=room,
-        doctor_id=doctor,
-        patient_id=patient,
-        service_id=service,
-        type=mode,
-        status=AppointmentStatus.PENDING if pending else AppointmentStatus.SCHEDULED,
-        starts_at=visit.starts_at,
-        ends_at=visit.ends_at,
+    appointment = appointment_new(
+        visit,
         timezone=wanted.timezone,
+        status=AppointmentStatus.PENDING if pending else AppointmentStatus.SCHEDULED,
         reason=reason,
         notes=notes,
         priority=priority,
         source=source or (Source.PATIENT if as_patient else Source.STAFF),
-        booked_by_id=by.account,
+        booked_by_id=by.account if by else None,
         override_reason=override_reason or "",
-        created_at=now,
-        updated_at=now,
+        parent_appointment_id=parent.id if parent else None,
+        original_appointment_id=(parent.original_appointment_id or parent.id) if parent else None,
+        is_follow_up=parent is not None,
+        follow_up_reason=follow_up_reason,
     )
     appointment.save(force_insert=True)
     if hold is not None:
         calendar.claim_use(hold, visit, appointment.id)
     else:
         calendar.claim_insert(visit, lane=lane, kind=Claim.BOOKED, appointment=appointment.id)
-    event_record(
-        appointment,
+    events_record([_booked(appointment)])
+    return appointment
+
+
+def appointment_new(visit: calendar.Visit, *, timezone: str, **fields: Any) -> Appointment:
+    """An unsaved appointment of that visit; SCHEDULED unless `fields` say otherwise."""
+    now = clock.now()
+    return Appointment(
+        **{
+            "id": ids.uuid7(),
+            "clinic_id": visit.clinic,
+            "location_id": visit.location,
+            "room_id": visit.room,
+            "doctor_id": visit.doctor,
+            "patient_id": visit.patient,
+            "service_id": visit.service,
+            "type": visit.mode,
+            "status": AppointmentStatus.SCHEDULED,
+            "starts_at": visit.starts_at,
+            "ends_at": visit.ends_at,
+            "timezone": timezone,
+            "created_at": now,
+            "updated_at": now,
+            **fields,
+        }
+    )
+
+
+def appointments_book_all(
+    rows: Sequence[tuple[Appointment, calendar.Visit, int]],
+) -> list[Appointment]:
+    """Write several new appointments with their claims, history and announcements, all or none.
+
+    Each is an unsaved appointment (`appointment_new`), its visit, and the lane that
+    `calendar.judge_all` gave it under the locks that are still held. Three statements, however many
+    they are. Raises as `calendar.claim_insert`.
+    """
+    appointments = [appointment for appointment, _, _ in rows]
+    rows_insert(Appointment, appointments)
+    calendar.claims_insert([(visit, lane, one.id) for one, visit, lane in rows])
+    events_record([_booked(appointment) for appointment in appointments])
+    return appointments
+
+
+def _booked(appointment: Appointment) -> Happened:
+    return Happened(
+        appointment=appointment,
         verb=Verb.BOOK,
         from_status="",
         topic="appointment.booked",
-        reason=override_reason or "",
+        reason=appointment.override_reason,
         changes={
-            "starts_at": [None, visit.starts_at],
-            "ends_at": [None, visit.ends_at],
-            "doctor": [None, doctor],
+            "starts_at": [None, appointment.starts_at],
+            "ends_at": [None, appointment.ends_at],
+            "doctor": [None, appointment.doctor_id],
         },
     )
-    return appointment
+
+
+def _parent(follows: UUID, patient: UUID) -> Appointment:
+    """The patient's visit that is followed. Raises NOT_FOUND, for another patient's too."""
+    parent = Appointment.objects.filter(pk=follows, patient_id=patient).first()
+    if parent is None:
+        raise KairosError(ErrorCode.NOT_FOUND, errors={"follows": ["not found"]})
+    return parent
 
 
 def _only_chart(by: Principal) -> UUID:

@@ -9,19 +9,18 @@ A batch is one audited act (with the patients it concerns) and one outbox event,
 row: nobody is to be reminded of a visit of years ago. Who needs each row asks the history.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import connection
-from django.db.models import Model
 
 from appointments.live import calendar_replaced
 from appointments.models import OPEN, Appointment, AppointmentEvent, ImportedRow
 from appointments.services.calendar import lock_keys
+from appointments.services.writing import rows_insert
 from clinics.models import Patient
 from core import clock, ids, journal, locks
 from core.errors import ErrorCode
@@ -93,10 +92,10 @@ def appointments_insert(
     accepted = [visit for visit in visits if visit.appointment.id not in left_out]
     if not accepted:
         return refused
-    _write(Appointment, [visit.appointment.__dict__ for visit in accepted])
-    _write(AppointmentEvent, [row for visit in accepted for row in _history(visit)])
+    rows_insert(Appointment, [visit.appointment for visit in accepted])
+    rows_insert(AppointmentEvent, [row for visit in accepted for row in _history(visit)])
     if system:
-        _write(
+        rows_insert(
             ImportedRow,
             [
                 {
@@ -137,7 +136,7 @@ def patients_insert(*, clinic_id: UUID, patients: Sequence[Patient], action: str
         raise ValueError("every chart of a batch is of its clinic")
     if not patients:
         return
-    _write(Patient, [patient.__dict__ for patient in patients])
+    rows_insert(Patient, patients)
     journal.record(
         journal.Act(
             action,
@@ -149,24 +148,6 @@ def patients_insert(*, clinic_id: UUID, patients: Sequence[Patient], action: str
             payload={"count": len(patients)},
         )
     )
-
-
-def _write(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, given by attribute name, in one statement with one parameter.
-
-    Row-level security rules out COPY, and a parameter for each value costs the client four times
-    what the server does with it; the rows travel as one JSON text.
-    """
-    fields = [field for field in model._meta.concrete_fields if not field.generated]
-    columns = ", ".join(field.column for field in fields)
-    typed = ", ".join(f"{field.column} {field.db_type(connection)}" for field in fields)
-    sent = [{field.column: row[field.attname] for field in fields} for row in rows]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {model._meta.db_table} ({columns})"
-            f" SELECT {columns} FROM json_to_recordset(%s::json) AS rows ({typed})",
-            [orjson.dumps(sent).decode()],
-        )
 
 
 def _history(visit: NewVisit) -> Iterator[dict[str, Any]]:

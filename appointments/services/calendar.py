@@ -1,6 +1,6 @@
 """The claim on a doctor's time: the one way in, shared by booking, moving, holding and undoing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -96,7 +96,8 @@ def admit(
         _execute(
             cursor,
             "SELECT admitted_lane, refusal FROM appointments_admit(%s::text[], %s, %s::uuid[],"
-            " %s::uuid, %s::uuid, %s::uuid, %s, %s, %s, %s::uuid, %s, %s, %s::uuid, %s::uuid, %s)",
+            " %s::uuid, %s::uuid, %s::uuid, %s, %s, %s, %s::uuid, %s, %s, %s::uuid[], %s::uuid,"
+            " %s)",
             [
                 sorted({*keys, *also_lock}),
                 locks.LOCK_TIMEOUT_MS,
@@ -110,7 +111,7 @@ def admit(
                 visit.patient,
                 clock.now(),
                 patient_rules,
-                moving,
+                [moving] if moving else None,
                 hold,
                 override,
             ],
@@ -136,6 +137,68 @@ def admit(
             )
         ]
     raise KairosError(code, extra=extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What became of one visit of several: the lane it may have, or why it may not."""
+
+    lane: int | None
+    code: ErrorCode | None
+
+
+def judge_all(
+    visits: Sequence[Visit],
+    *,
+    patient_rules: bool,
+    admit: bool,
+    moving: Sequence[UUID] = (),
+    until: datetime | None = None,
+    also_lock: Sequence[str] = (),
+) -> list[Judgement]:
+    """Judge several visits by the rules of one booking, in one statement; in their order.
+
+    With `admit` the locks of all of them are taken first, and hold until the transaction ends, as
+    in `admit`; without, it is a preview and nothing is locked. Visits of one batch count together
+    against a doctor's caps; they are not compared with one another otherwise, so none may overlap.
+    `moving` are appointments whose own claims are about to be given up; `until` is a horizon later
+    than the clinic's, for what is planned far ahead. The visits are all of one scope's clinics.
+    """
+    if not visits:
+        return []
+    keys: set[str] = set(also_lock)
+    for visit in visits if admit else ():
+        keys.update(
+            lock_keys(visit.doctor, visit.claimed_from, visit.claimed_to, capped=visit.capped)
+        )
+    with connection.cursor() as cursor:
+        _execute(
+            cursor,
+            "SELECT admitted_lane, refusal FROM appointments_admit_all(%s::text[], %s, %s::uuid[],"
+            " %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::tstzrange[], %s::tstzrange[],"
+            " %s::uuid[], %s::uuid[], %s, %s, %s::uuid[], %s) ORDER BY number",
+            [
+                sorted(keys),
+                locks.LOCK_TIMEOUT_MS,
+                sorted({visit.clinic for visit in visits}),
+                [visit.doctor for visit in visits],
+                [visit.location for visit in visits],
+                [visit.service for visit in visits],
+                [visit.mode for visit in visits],
+                [visit.visit for visit in visits],
+                [visit.period for visit in visits],
+                [visit.patient for visit in visits],
+                [visit.room for visit in visits],
+                clock.now(),
+                patient_rules,
+                list(moving) or None,
+                until,
+            ],
+        )
+        return [
+            Judgement(lane, ErrorCode(refusal) if refusal else None)
+            for lane, refusal in cursor.fetchall()
+        ]
 
 
 def slot_data(slot: Slot) -> dict[str, Any]:
@@ -191,6 +254,44 @@ def claim_insert(
             ],
         )
     return claim_id
+
+
+def claims_insert(claims: Sequence[tuple[Visit, int, UUID]]) -> None:
+    """Claim the time of several appointments, all or none, in one statement.
+
+    Each is a visit, the lane that `judge_all` gave it, and its appointment. Raises as
+    `claim_insert`.
+    """
+    if not claims:
+        return
+    visits = [visit for visit, _, _ in claims]
+    with conflicts_named(), connection.cursor() as cursor:
+        _execute(
+            cursor,
+            "INSERT INTO appointments_busytime (id, clinic_id, doctor_id, lane, room_id,"
+            " patient_id, period, visit, kind, appointment_id, service_id, location_id, reason,"
+            " created_at)"
+            " SELECT r.*, '', %s FROM (SELECT a.id, a.clinic, a.doctor, a.lane, a.room, a.patient,"
+            " a.period, a.visit, 'BOOKED', a.appointment, a.service, a.location"
+            " FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::integer[], %s::uuid[],"
+            " %s::uuid[], %s::tstzrange[], %s::tstzrange[], %s::uuid[], %s::uuid[], %s::uuid[])"
+            " AS a(id, clinic, doctor, lane, room, patient, period, visit, appointment, service,"
+            " location)) AS r",
+            [
+                clock.now(),
+                [ids.uuid7() for _ in claims],
+                [visit.clinic for visit in visits],
+                [visit.doctor for visit in visits],
+                [lane for _, lane, _ in claims],
+                [visit.room for visit in visits],
+                [visit.patient for visit in visits],
+                [visit.period for visit in visits],
+                [visit.visit for visit in visits],
+                [appointment for _, _, appointment in claims],
+                [visit.service for visit in visits],
+                [visit.location for visit in visits],
+            ],
+        )
 
 
 def claim_swap(appointment: UUID, visit: Visit, *, lane: int) -> None:

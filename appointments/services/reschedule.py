@@ -24,7 +24,7 @@ DETAILS = ("reason", "notes", "priority")
 def appointment_reschedule(
     *,
     appointment_id: UUID,
-    by: Principal,
+    by: Principal | None,
     starts_at: datetime,
     ends_at: datetime | None = None,
     doctor: UUID | None = None,
@@ -37,8 +37,9 @@ def appointment_reschedule(
 ) -> Appointment:
     """Move a visit; it keeps its id, its status and its history.
 
-    Without `ends_at` it keeps its length. The old time is given up only if the new one was won.
-    Raises as booking does, and INVALID_TRANSITION, CANCEL_CUTOFF_PASSED, PRECONDITION_FAILED.
+    Without `ends_at` it keeps its length. `by` None is the clinic itself, which has offered this
+    very time; whoever calls has proven the right. The old time is given up only if the new one was
+    won. Raises as booking does, and INVALID_TRANSITION, CANCEL_CUTOFF_PASSED, PRECONDITION_FAILED.
     """
     appointment = appointment_lock(appointment_id, by=by, expected_version=expected_version)
     new_doctor = doctor or appointment.doctor_id
@@ -63,7 +64,7 @@ def appointment_reschedule(
     override = override_reason is not None
     if as_patient:
         _require_patient_rules(appointment, wanted, override=override)
-    elif override:
+    elif override and by is not None:
         require_override(by, wanted)
     if override and wanted.visit.ends_at <= clock.now():
         raise KairosError(ErrorCode.TOO_SOON)
@@ -162,8 +163,10 @@ def place_again(appointment: Appointment, moved: Mapping[str, Any]) -> dict[str,
     return changes
 
 
-def _require_right(by: Principal, appointment: Appointment, new_doctor: UUID) -> bool:
+def _require_right(by: Principal | None, appointment: Appointment, new_doctor: UUID) -> bool:
     """Raises PERMISSION_DENIED; True when the mover acts as the patient."""
+    if by is None:
+        return False
     clinic = appointment.clinic_id
     if by.may(Permission.APPOINTMENT_BOOK, clinic):
         return False

@@ -1,4 +1,5 @@
--- The calendar kernel: what is free and why not, who gets in, and what a status may become.
+-- The calendar kernel: what is free and why not, and who gets in. These are the functions as they are
+-- today: a migration that changes one of them drops its old signature and runs this file again.
 
 GRANT SELECT ON clinics_clinic, clinics_doctor, clinics_location, clinics_service, clinics_membership,
     clinics_scheduletemplate, clinics_scheduletemplate_services, clinics_scheduleexception,
@@ -7,8 +8,8 @@ GRANT INSERT, UPDATE, DELETE ON appointments_busytime TO kairos_definer;
 
 -- How many visits of a doctor count on the local days [p_first, p_last): everything but cancellations
 -- in good time, in whichever clinic.
-CREATE FUNCTION appointments_counted(
-    p_doctor uuid, p_first date, p_last date, p_zone text, p_moving uuid
+CREATE OR REPLACE FUNCTION appointments_counted(
+    p_doctor uuid, p_first date, p_last date, p_zone text, p_moving uuid[]
 ) RETURNS integer
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
@@ -18,16 +19,16 @@ BEGIN
           AND a.starts_at >= core_instant(p_first::timestamp, p_zone)
           AND a.starts_at < core_instant(p_last::timestamp, p_zone)
           AND (a.status <> 'CANCELLED' OR a.late_cancellation)
-          AND a.id IS DISTINCT FROM p_moving);
+          AND (p_moving IS NULL OR a.id <> ALL (p_moving)));
 END
 $$;
-ALTER FUNCTION appointments_counted(uuid, date, date, text, uuid) OWNER TO kairos_definer;
-REVOKE EXECUTE ON FUNCTION appointments_counted(uuid, date, date, text, uuid) FROM PUBLIC;
+ALTER FUNCTION appointments_counted(uuid, date, date, text, uuid[]) OWNER TO kairos_definer;
+REVOKE EXECUTE ON FUNCTION appointments_counted(uuid, date, date, text, uuid[]) FROM PUBLIC;
 
 -- The hours in which the given doctors work on the local days that [p_from, p_to] touches: the weekly
 -- ones, unless other hours replace them that day. Local wall-clock times; minutes for `step`. Plain
 -- SQL with its caller's rights, so that the planner takes it into the query that asks.
-CREATE FUNCTION appointments_hours(
+CREATE OR REPLACE FUNCTION appointments_hours(
     p_clinics uuid[], p_doctors uuid[], p_location uuid, p_service uuid, p_mode text,
     p_from timestamptz, p_to timestamptz
 ) RETURNS TABLE (
@@ -72,7 +73,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- What closes those hours on one local day: closures, and the doctor's leave, as instants.
-CREATE FUNCTION appointments_off(
+CREATE OR REPLACE FUNCTION appointments_off(
     p_clinic uuid, p_doctor uuid, p_location uuid, p_day date, p_zone text
 ) RETURNS TABLE (closed tstzmultirange, leave tstzmultirange)
 LANGUAGE sql STABLE AS $$
@@ -95,7 +96,7 @@ $$;
 -- What occupies the given doctors' time besides visits that the caller can read: of the clinics given
 -- holds and leave, of others only that the doctor is not free (kind BUSY). The clinics are an argument
 -- that callers take from their own scope, the doctors those of that clinic.
-CREATE FUNCTION appointments_busy(
+CREATE OR REPLACE FUNCTION appointments_busy(
     p_clinics uuid[], p_doctors uuid[], p_from timestamptz, p_to timestamptz, p_now timestamptz
 ) RETURNS TABLE (
     doctor_id uuid, kind text, busy_from timestamptz, busy_to timestamptz,
@@ -122,12 +123,12 @@ GRANT EXECUTE ON FUNCTION appointments_busy(uuid[], uuid[], timestamptz, timesta
 
 -- Free (and, to explain, not free) starts of the given doctors between two instants.
 --
--- Working hours - exceptions - busy times, on the grid of the hours; or, with p_exact, the one visit
+-- Working hours - exceptions - busy times, on the grid of the hours; or, with p_exact, the very visits
 -- asked about, which need not be on the grid. A row with a null reason is free: `remaining` lanes, the
 -- lowest of them `lane`. Otherwise the reason is the error code that a booking would get. Without
 -- p_explain only the free rows come back. The clinics are an argument that callers take from their
 -- own scope: busy times are read across clinics, because a doctor has one calendar.
-CREATE FUNCTION appointments_slots(
+CREATE OR REPLACE FUNCTION appointments_slots(
     p_clinics uuid[],
     p_doctors uuid[],
     p_location uuid,        -- null: any
@@ -138,10 +139,11 @@ CREATE FUNCTION appointments_slots(
     p_to timestamptz,
     p_now timestamptz,
     p_patient_rules boolean, -- true: the notice that patients keep; false: the present moment
-    p_exact tstzrange,
-    p_moving uuid,          -- an appointment whose own claim is about to be given up
+    p_exact tstzrange[],
+    p_moving uuid[],        -- appointments whose own claims are about to be given up
     p_hold uuid,            -- a hold about to be used
     p_explain boolean,
+    p_until timestamptz,    -- a later horizon than the clinic's, for what is planned far ahead; or null
     p_limit integer
 ) RETURNS TABLE (
     doctor_id uuid, clinic_id uuid, location_id uuid, starts_at timestamptz, ends_at timestamptz,
@@ -185,7 +187,8 @@ BEGIN
                CASE WHEN p_patient_rules
                     THEN p_now + make_interval(mins => COALESCE(v_notice, c.min_notice_minutes::int))
                     ELSE p_now END AS earliest,
-               p_now + make_interval(days => COALESCE(v_horizon, c.horizon_days::int)) AS latest,
+               GREATEST(p_until, p_now + make_interval(
+                   days => COALESCE(v_horizon, c.horizon_days::int))) AS latest,
                doc.max_daily_appointments AS day_cap, doc.max_weekly_appointments AS week_cap
         FROM hours h
         JOIN clinics_clinic c ON c.id = h.clinic_id AND c.is_active
@@ -193,6 +196,13 @@ BEGIN
         WHERE EXISTS (SELECT FROM clinics_membership m
                       WHERE m.user_id = doc.user_id AND m.clinic_id = h.clinic_id AND m.is_active
                         AND m.role IN ('DOCTOR', 'THERAPIST', 'COUNSELOR'))
+    ),
+    -- Of the hours between the first and the last visit asked about, those in which one lies.
+    wanted AS (
+        SELECT w.*, NULL::tstzrange AS exact FROM windows w WHERE p_exact IS NULL
+        UNION ALL
+        SELECT w.*, x.exact FROM windows w
+        JOIN unnest(p_exact) AS x(exact) ON x.exact <@ tstzrange(w.opens, w.closes)
     ),
     furnished AS (
         SELECT w.*, off.closed, off.leave, lanes.busy,
@@ -203,7 +213,7 @@ BEGIN
                    w.doctor_id, date_trunc('week', w.day::timestamp)::date,
                    date_trunc('week', w.day::timestamp)::date + 7, w.zone, p_moving)
                    ELSE false END AS week_full
-        FROM windows w
+        FROM wanted w
         CROSS JOIN LATERAL appointments_off(
             w.clinic_id, w.doctor_id, w.location_id, w.day, w.zone) AS off
         CROSS JOIN LATERAL (
@@ -215,7 +225,8 @@ BEGIN
                  AND b.period && tstzrange(w.opens - v_before, w.closes + v_after)
                  AND (b.kind = 'BLOCKED' OR b.lane = l.number)
                  AND (b.kind <> 'HELD' OR b.expires_at > p_now)
-                 AND (p_moving IS NULL OR b.appointment_id IS DISTINCT FROM p_moving)
+                 AND (p_moving IS NULL OR b.appointment_id IS NULL
+                      OR b.appointment_id <> ALL (p_moving))
                  AND (p_hold IS NULL OR b.id <> p_hold)
                 GROUP BY l.number
             ) of_lane
@@ -228,9 +239,9 @@ BEGIN
             f.opens, f.closes - f.length, make_interval(mins => f.step)) AS s(at)
         WHERE p_exact IS NULL AND s.at >= p_from AND s.at < p_to
         UNION ALL
-        SELECT f.*, lower(p_exact), upper(p_exact)
+        SELECT f.*, lower(f.exact), upper(f.exact)
         FROM furnished f
-        WHERE p_exact IS NOT NULL AND p_exact <@ tstzrange(f.opens, f.closes)
+        WHERE p_exact IS NOT NULL
     ),
     judged AS (
         SELECT s.doctor_id, s.clinic_id, s.location_id, s.starts_at, s.ends_at, s.zone,
@@ -292,11 +303,11 @@ $$;
 -- the visit by the same rules as the slots. Each statement here sees what was committed before the
 -- locks were had. With p_override only what is physically impossible is refused: the answer is then
 -- the lowest lane in which nothing overlaps, however many there are.
-CREATE FUNCTION appointments_admit(
+CREATE OR REPLACE FUNCTION appointments_admit(
     p_keys text[], p_lock_ms integer,
     p_clinics uuid[], p_doctor uuid, p_location uuid, p_service uuid, p_mode text,
     p_visit tstzrange, p_period tstzrange, p_patient uuid, p_now timestamptz,
-    p_patient_rules boolean, p_moving uuid, p_hold uuid, p_override boolean
+    p_patient_rules boolean, p_moving uuid[], p_hold uuid, p_override boolean
 ) RETURNS TABLE (admitted_lane integer, refusal text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
@@ -325,7 +336,8 @@ BEGIN
         END IF;
         taken := ARRAY(SELECT b.lane FROM appointments_busytime b
                        WHERE b.doctor_id = p_doctor AND b.period && p_period
-                         AND (p_moving IS NULL OR b.appointment_id IS DISTINCT FROM p_moving)
+                         AND (p_moving IS NULL OR b.appointment_id IS NULL
+                              OR b.appointment_id <> ALL (p_moving))
                          AND b.id IS DISTINCT FROM p_hold);
         RETURN QUERY
         SELECT min(n)::integer, NULL::text
@@ -342,7 +354,8 @@ BEGIN
     FROM appointments_slots(
         p_clinics, ARRAY[p_doctor], p_location, p_service,
         (extract(epoch FROM upper(p_visit) - lower(p_visit)) / 60)::integer, p_mode,
-        lower(p_visit), upper(p_visit), p_now, p_patient_rules, p_visit, p_moving, p_hold, true, 1
+        lower(p_visit), upper(p_visit), p_now, p_patient_rules, ARRAY[p_visit], p_moving, p_hold, true,
+        NULL, 1
     ) s
     -- A window that fits is better than one that says no.
     ORDER BY s.reason IS NOT NULL
@@ -353,9 +366,107 @@ BEGIN
 END
 $$;
 
+-- Let several visits in, or say of each why not: the locks are taken once for all of them, and each is
+-- judged by the same rules as the slots. Visits of one batch count against a doctor's caps together.
+-- With no keys nothing is locked and nothing removed: then it is a preview. Rooms and patients are
+-- looked at too, so that a refusal can be told before a constraint says it. `number` counts from 1 in
+-- the order of the arrays.
+CREATE OR REPLACE FUNCTION appointments_admit_all(
+    p_keys text[], p_lock_ms integer, p_clinics uuid[],
+    p_doctors uuid[], p_locations uuid[], p_services uuid[], p_modes text[],
+    p_visits tstzrange[], p_periods tstzrange[], p_patients uuid[], p_rooms uuid[],
+    p_now timestamptz, p_patient_rules boolean, p_moving uuid[], p_until timestamptz
+) RETURNS TABLE (number integer, admitted_lane integer, refusal text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = public, pg_temp
+SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+    IF cardinality(p_keys) > 0 THEN
+        PERFORM core_lock(p_keys, p_lock_ms);
+        DELETE FROM appointments_busytime b
+        USING unnest(p_doctors, p_periods, p_patients, p_visits) AS a(doctor, period, patient, visit)
+        WHERE b.kind = 'HELD' AND b.expires_at <= p_now
+          AND ((b.doctor_id = a.doctor AND b.period && a.period)
+               OR (b.patient_id = a.patient AND b.visit && a.visit));
+    END IF;
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        SELECT a.*, (extract(epoch FROM upper(a.visit) - lower(a.visit)) / 60)::integer AS minutes
+        FROM unnest(p_doctors, p_locations, p_services, p_modes, p_visits, p_periods, p_patients,
+                    p_rooms)
+            WITH ORDINALITY AS a(doctor, location, service, mode, visit, period, patient, room, place)
+    ),
+    kinds AS (
+        SELECT a.doctor, a.location, a.service, a.mode, a.minutes, array_agg(a.visit) AS visits,
+               min(lower(a.visit)) AS first, max(upper(a.visit)) AS last
+        FROM asked a GROUP BY 1, 2, 3, 4, 5
+    ),
+    offered AS (
+        -- A window that fits is better than one that says no.
+        SELECT DISTINCT ON (k.doctor, s.starts_at, s.ends_at)
+               k.doctor, s.starts_at, s.ends_at, s.timezone, s.lane, s.reason
+        FROM kinds k
+        CROSS JOIN LATERAL appointments_slots(
+            p_clinics, ARRAY[k.doctor], k.location, k.service, k.minutes, k.mode, k.first, k.last,
+            p_now, p_patient_rules, k.visits, p_moving, NULL, true, p_until,
+            10 * cardinality(k.visits)) s
+        ORDER BY k.doctor, s.starts_at, s.ends_at, s.reason IS NOT NULL
+    ),
+    judged AS (
+        SELECT a.place, a.doctor, lower(a.visit) AS starts_at, o.lane,
+               (lower(a.visit) AT TIME ZONE o.timezone)::date AS day, o.timezone AS zone,
+               CASE WHEN lower(a.visit) < p_now THEN 'TOO_SOON'
+                    WHEN o.doctor IS NULL THEN 'OUTSIDE_WORKING_HOURS'
+                    WHEN o.reason IS NOT NULL THEN o.reason
+                    WHEN EXISTS (
+                        SELECT FROM appointments_busytime b
+                        WHERE b.patient_id = a.patient AND b.visit && a.visit
+                          AND (b.kind <> 'HELD' OR b.expires_at > p_now)
+                          AND (p_moving IS NULL OR b.appointment_id IS NULL
+                               OR b.appointment_id <> ALL (p_moving))) THEN 'PATIENT_CONFLICT'
+                    WHEN EXISTS (
+                        SELECT FROM appointments_busytime b
+                        WHERE b.room_id = a.room AND b.doctor_id <> a.doctor AND b.period && a.period
+                          AND (b.kind <> 'HELD' OR b.expires_at > p_now)
+                          AND (p_moving IS NULL OR b.appointment_id IS NULL
+                               OR b.appointment_id <> ALL (p_moving))) THEN 'ROOM_CONFLICT'
+               END AS reason
+        FROM asked a
+        LEFT JOIN offered o ON o.doctor = a.doctor AND o.starts_at = lower(a.visit)
+             AND o.ends_at = upper(a.visit)
+    ),
+    by_day AS (
+        SELECT j.*, doc.max_weekly_appointments AS week_cap,
+               CASE WHEN j.reason IS NULL AND doc.max_daily_appointments IS NOT NULL
+                     AND row_number() OVER (
+                             PARTITION BY j.doctor, j.day, j.reason IS NULL ORDER BY j.starts_at)
+                         + appointments_counted(j.doctor, j.day, j.day + 1, j.zone, p_moving)
+                         > doc.max_daily_appointments
+                    THEN 'DAILY_CAP_REACHED' ELSE j.reason END AS told
+        FROM judged j JOIN clinics_doctor doc ON doc.id = j.doctor
+    ),
+    by_week AS (
+        SELECT d.*,
+               CASE WHEN d.told IS NULL AND d.week_cap IS NOT NULL
+                     AND row_number() OVER (
+                             PARTITION BY d.doctor, date_trunc('week', d.day::timestamp),
+                                          d.told IS NULL ORDER BY d.starts_at)
+                         + appointments_counted(
+                             d.doctor, date_trunc('week', d.day::timestamp)::date,
+                             date_trunc('week', d.day::timestamp)::date + 7, d.zone, p_moving)
+                         > d.week_cap
+                    THEN 'WEEKLY_CAP_REACHED' ELSE d.told END AS said
+        FROM by_day d
+    )
+    SELECT w.place::integer, CASE WHEN w.said IS NULL THEN w.lane END, w.said
+    FROM by_week w ORDER BY w.place;
+END
+$$;
+
 -- The time that an exception closes, as instants: one range for whole days, one a day for parts.
 -- Local days are those of its location, or of the clinic when it has none.
-CREATE FUNCTION appointments_spans(p_exception uuid) RETURNS tstzmultirange
+CREATE OR REPLACE FUNCTION appointments_spans(p_exception uuid) RETURNS tstzmultirange
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT CASE WHEN e.start_time IS NULL
         THEN tstzmultirange(tstzrange(core_instant(e.start_date::timestamp, z.zone),
@@ -377,7 +488,7 @@ $$;
 -- Claim for the doctor's leaves whatever of `p_during` nobody has claimed, in every lane. Should
 -- somebody claim it at the same moment, the exclusion constraint decides. The rows belong to the leave's clinic, whichever clinic's visit made room; their
 -- ids are random ones, since they are made here.
-CREATE FUNCTION appointments_block(p_doctor uuid, p_during tstzrange) RETURNS void
+CREATE OR REPLACE FUNCTION appointments_block(p_doctor uuid, p_during tstzrange) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     leave record;
@@ -403,13 +514,13 @@ END
 $$;
 
 -- Take back what a leave has claimed, in whichever clinic's scope.
-CREATE FUNCTION appointments_unblock(p_exception uuid) RETURNS void
+CREATE OR REPLACE FUNCTION appointments_unblock(p_exception uuid) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     DELETE FROM appointments_busytime b WHERE b.exception_id = p_exception AND b.kind = 'BLOCKED'
 $$;
 
 -- Give an appointment's time back; what of it lies in the doctor's leave becomes the leave's.
-CREATE FUNCTION appointments_release(p_appointment uuid) RETURNS void
+CREATE OR REPLACE FUNCTION appointments_release(p_appointment uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     freed record;
@@ -423,7 +534,7 @@ END
 $$;
 
 -- Remove what has had its time: expired holds, or claims that ended before an instant.
-CREATE FUNCTION appointments_sweep(p_holds_before timestamptz, p_over_before timestamptz)
+CREATE OR REPLACE FUNCTION appointments_sweep(p_holds_before timestamptz, p_over_before timestamptz)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
@@ -439,108 +550,35 @@ END
 $$;
 
 ALTER FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz, timestamptz,
-    timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer) OWNER TO kairos_definer;
+    timestamptz, boolean, tstzrange[], uuid[], uuid, boolean, timestamptz, integer) OWNER TO kairos_definer;
 ALTER FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange, tstzrange,
-    uuid, timestamptz, boolean, uuid, uuid, boolean) OWNER TO kairos_definer;
+    uuid, timestamptz, boolean, uuid[], uuid, boolean) OWNER TO kairos_definer;
+ALTER FUNCTION appointments_admit_all(text[], integer, uuid[], uuid[], uuid[], uuid[], text[], tstzrange[],
+    tstzrange[], uuid[], uuid[], timestamptz, boolean, uuid[], timestamptz) OWNER TO kairos_definer;
 ALTER FUNCTION appointments_release(uuid) OWNER TO kairos_definer;
 ALTER FUNCTION appointments_sweep(timestamptz, timestamptz) OWNER TO kairos_definer;
 ALTER FUNCTION appointments_spans(uuid) OWNER TO kairos_definer;
 ALTER FUNCTION appointments_block(uuid, tstzrange) OWNER TO kairos_definer;
 ALTER FUNCTION appointments_unblock(uuid) OWNER TO kairos_definer;
 REVOKE EXECUTE ON FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz,
-    timestamptz, timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer) FROM PUBLIC;
+    timestamptz, timestamptz, boolean, tstzrange[], uuid[], uuid, boolean, timestamptz, integer) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange,
-    tstzrange, uuid, timestamptz, boolean, uuid, uuid, boolean) FROM PUBLIC;
+    tstzrange, uuid, timestamptz, boolean, uuid[], uuid, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION appointments_admit_all(text[], integer, uuid[], uuid[], uuid[], uuid[], text[], tstzrange[],
+    tstzrange[], uuid[], uuid[], timestamptz, boolean, uuid[], timestamptz) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION appointments_release(uuid) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION appointments_sweep(timestamptz, timestamptz) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION appointments_spans(uuid) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION appointments_block(uuid, tstzrange) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION appointments_unblock(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION appointments_slots(uuid[], uuid[], uuid, uuid, integer, text, timestamptz,
-    timestamptz, timestamptz, boolean, tstzrange, uuid, uuid, boolean, integer) TO kairos_app;
+    timestamptz, timestamptz, boolean, tstzrange[], uuid[], uuid, boolean, timestamptz, integer) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_admit(text[], integer, uuid[], uuid, uuid, uuid, text, tstzrange,
-    tstzrange, uuid, timestamptz, boolean, uuid, uuid, boolean) TO kairos_app;
+    tstzrange, uuid, timestamptz, boolean, uuid[], uuid, boolean) TO kairos_app;
+GRANT EXECUTE ON FUNCTION appointments_admit_all(text[], integer, uuid[], uuid[], uuid[], uuid[], text[], tstzrange[],
+    tstzrange[], uuid[], uuid[], timestamptz, boolean, uuid[], timestamptz) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_release(uuid) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_sweep(timestamptz, timestamptz) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_spans(uuid) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_block(uuid, tstzrange) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_unblock(uuid) TO kairos_app;
-
--- Which status may follow which. The same table as appointments/lifecycle.py (a test compares them).
--- A step back is an undo, which says so in a local setting; an accidental UPDATE does not.
-CREATE TABLE appointments_transition (
-    from_status text NOT NULL,
-    to_status text NOT NULL,
-    undo boolean NOT NULL,
-    PRIMARY KEY (from_status, to_status, undo)
-);
-REVOKE INSERT, UPDATE, DELETE ON appointments_transition FROM kairos_app;
-GRANT SELECT ON appointments_transition TO kairos_definer;
-INSERT INTO appointments_transition (from_status, to_status, undo) VALUES
-    ('PENDING', 'SCHEDULED', false), ('PENDING', 'CANCELLED', false),
-    ('SCHEDULED', 'CONFIRMED', false), ('SCHEDULED', 'CHECKED_IN', false),
-    ('SCHEDULED', 'IN_PROGRESS', false), ('SCHEDULED', 'NO_SHOW', false),
-    ('SCHEDULED', 'CANCELLED', false),
-    ('CONFIRMED', 'CHECKED_IN', false), ('CONFIRMED', 'IN_PROGRESS', false),
-    ('CONFIRMED', 'NO_SHOW', false), ('CONFIRMED', 'CANCELLED', false),
-    ('CHECKED_IN', 'IN_PROGRESS', false), ('CHECKED_IN', 'CANCELLED', false),
-    ('IN_PROGRESS', 'COMPLETED', false),
-    ('NO_SHOW', 'CHECKED_IN', false);
-INSERT INTO appointments_transition (from_status, to_status, undo)
-    SELECT to_status, from_status, true FROM appointments_transition WHERE NOT undo;
-
-CREATE FUNCTION appointments_guard_status() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM appointments_transition t
-        WHERE t.from_status = OLD.status AND t.to_status = NEW.status
-          AND t.undo = (COALESCE(current_setting('app.undo', true), '') = NEW.id::text)
-    ) THEN
-        RAISE EXCEPTION 'an appointment cannot go from % to %', OLD.status, NEW.status
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'appointments_transition';
-    END IF;
-    -- NO_SHOW -> CHECKED_IN is a late arrival; a type that is started without checking in is remote.
-    IF NEW.status = 'IN_PROGRESS' AND OLD.status IN ('SCHEDULED', 'CONFIRMED')
-       AND NEW.type NOT IN ('VIDEO_CALL', 'PHONE') THEN
-        RAISE EXCEPTION 'only a call may start without checking in'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'appointments_transition';
-    END IF;
-    RETURN NEW;
-END
-$$;
-ALTER FUNCTION appointments_guard_status() OWNER TO kairos_definer;
-CREATE TRIGGER appointments_status BEFORE UPDATE OF status ON appointments_appointment
-    FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status)
-    EXECUTE FUNCTION appointments_guard_status();
-
--- No appointment without its claim: at commit an open visit that is not over owns the busy time of
--- exactly its doctor and its time, and a cancelled one owns none.
-CREATE FUNCTION appointments_guard_claim() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    a record;
-BEGIN
-    SELECT * INTO a FROM appointments_appointment WHERE id = NEW.id;
-    IF a.status IN ('PENDING', 'SCHEDULED', 'CONFIRMED', 'CHECKED_IN', 'IN_PROGRESS')
-       AND a.ends_at > now()
-       AND NOT EXISTS (SELECT FROM appointments_busytime b
-                       WHERE b.appointment_id = a.id AND b.doctor_id = a.doctor_id
-                         AND b.clinic_id = a.clinic_id
-                         AND b.visit = tstzrange(a.starts_at, a.ends_at)) THEN
-        RAISE EXCEPTION 'appointment % has no claim on its time', a.id
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'appointments_claim';
-    END IF;
-    IF a.status = 'CANCELLED'
-       AND EXISTS (SELECT FROM appointments_busytime b WHERE b.appointment_id = a.id) THEN
-        RAISE EXCEPTION 'cancelled appointment % still claims its time', a.id
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'appointments_claim';
-    END IF;
-    RETURN NULL;
-END
-$$;
-ALTER FUNCTION appointments_guard_claim() OWNER TO kairos_definer;
-CREATE CONSTRAINT TRIGGER appointments_claim
-    AFTER INSERT OR UPDATE OF status, starts_at, ends_at, doctor_id ON appointments_appointment
-    DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (NEW.status NOT IN ('COMPLETED', 'NO_SHOW')) EXECUTE FUNCTION appointments_guard_claim();

@@ -118,7 +118,16 @@ class Appointment(Entity):
     )
     is_follow_up = models.BooleanField(_("follow-up"), default=False)
     follow_up_reason = models.CharField(_("why a follow-up"), max_length=500, blank=True)
-    series = models.UUIDField(_("series"), null=True, blank=True)
+    series = models.ForeignKey(
+        "appointments.AppointmentSeries",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="visits",
+        db_column="series",
+        db_index=False,
+        verbose_name=_("series"),
+    )
     series_sequence = models.PositiveIntegerField(_("number in the series"), null=True, blank=True)
 
     class Meta:

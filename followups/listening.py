@@ -1,0 +1,1 @@
+"""What continuing care does when a visit moves or time becomes free."""

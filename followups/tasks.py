@@ -1,0 +1,1 @@
+"""Thin tasks of continuing care."""
