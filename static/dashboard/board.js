@@ -51,6 +51,7 @@ async function fetchColumns(only) {
     return;
   }
   if (answer.type === "opaqueredirect") return signedOut();
+  if (answer.status >= 500 || answer.status === 429) setTimeout(() => refresh(only), 2000);
   if (answer.status !== 200) return;
   const range = answer.headers.get("X-Board-Range");
   if (dragging) await new Promise((resolve) => (dragging.after = resolve));

@@ -45,6 +45,7 @@ async function read() {
     return;
   }
   if (answer.type === "opaqueredirect") signedOut();
+  if (answer.status >= 500 || answer.status === 429) setTimeout(refresh, 2000);
   if (answer.status !== 200) return;
   const html = await answer.text();
   if (pressed) await new Promise((resolve) => (pressed.after = resolve));

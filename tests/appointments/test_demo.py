@@ -161,7 +161,7 @@ class TestWhatIsThere:
                 "SELECT count(*) FILTER (WHERE reason IS NULL),"
                 " count(*) FILTER (WHERE reason = 'SCHEDULING_CONFLICT')"
                 " FROM appointments_slots(ARRAY[%s]::uuid[], ARRAY[%s]::uuid[], NULL, NULL, 15,"
-                " NULL, %s, %s, %s, false, NULL, NULL, NULL, true, 5000)",
+                " NULL, %s, %s, %s, false, NULL, NULL, NULL, true, NULL, 5000)",
                 [clinic.id, doctor.id, now + timedelta(days=1), now + timedelta(days=8), now],
             )
             free, taken = cursor.fetchone()

@@ -65,7 +65,7 @@ def sit_down(browser: Any, live_asgi: str, scene: Scene) -> Iterator[Callable[..
 
         def sit(user: User | None, **options: Any) -> Desk:
             page = stack.enter_context(
-                watched_page(browser, live_asgi, expected=_REFUSED, **options)
+                watched_page(browser, live_asgi, **({"expected": _REFUSED} | options))
             )
             if user is not None:
                 sign_in(page, live_asgi, user)
