@@ -53,6 +53,7 @@ class Environment(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     outbox_kick: bool = True
 
+    public_url: str = ""
     sms_url: str = ""
     sms_token: SecretStr = SecretStr("")
     sms_sender: str = Field(default="", max_length=20)
@@ -72,12 +73,12 @@ class Environment(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
-    @field_validator("sms_url", "fcm_url")
+    @field_validator("sms_url", "fcm_url", "public_url")
     @classmethod
     def _encrypted(cls, value: str) -> str:
         if value and not _is_safe(value):
             raise ValueError("must be an https:// address (http:// only to this machine)")
-        return value
+        return value.rstrip("/")
 
     @field_validator("vapid_private_key")
     @classmethod

@@ -183,6 +183,17 @@ CELERY_BEAT_SCHEDULE = {
     "receipts-prune": {"task": "checkin.receipts_prune", "schedule": timedelta(days=1)},
     "push-prune": {"task": "checkin.push_prune", "schedule": timedelta(hours=1)},
     "one-time-prune": {"task": "checkin.one_time_prune", "schedule": timedelta(hours=1)},
+    "series-extend": {"task": "appointments.series_extend", "schedule": timedelta(hours=6)},
+    # Hourly, not daily: the day ends at another hour in each clinic's zone.
+    "follow-ups-overdue": {"task": "followups.overdue_mark", "schedule": timedelta(hours=1)},
+    "follow-ups-escalate": {"task": "followups.escalate", "schedule": timedelta(hours=1)},
+    "invitations-expire": {
+        "task": "followups.invitations_expire",
+        "schedule": timedelta(minutes=10),
+    },
+    "offers-send": {"task": "followups.offers_send_due", "schedule": timedelta(minutes=1)},
+    "offers-expire": {"task": "followups.offers_expire", "schedule": timedelta(minutes=1)},
+    "waitlist-expire": {"task": "followups.waitlist_expire", "schedule": timedelta(hours=1)},
     "no-shows": {"task": "appointments.no_shows_mark", "schedule": timedelta(minutes=5)},
 }
 
@@ -321,6 +332,14 @@ SPECTACULAR_SETTINGS = {
         "AppointmentType": "clinics.models.VisitMode",
         "DeviceKind": "checkin.models.DeviceKind",
         "KindEnum": "clinics.models.ExceptionKind",
+        "PriorityEnum": "appointments.models.Priority",
+        "ScanOutcome": "checkin.models.Outcome",
+        "ContactOutcome": "followups.models.ContactOutcome",
+        "SeriesStatus": "appointments.models.SeriesStatus",
+        "FollowUpPlanStatus": "followups.models.PlanStatus",
+        "InvitationStatus": "followups.models.InvitationStatus",
+        "WaitlistStatus": "followups.models.WaitlistStatus",
+        "OfferStatus": "followups.models.OfferStatus",
         "ErrorCode": "core.errors.ErrorCode",
     },
 }
@@ -348,6 +367,8 @@ RATE_LIMITS = {
 }
 
 # --- Messages to people ---------------------------------------------------------------------------
+#: The address under which patients reach us, for links in messages that jobs send.
+PUBLIC_URL = ENV.public_url
 SMS_URL = ENV.sms_url
 SMS_TOKEN = ENV.sms_token.get_secret_value()
 SMS_SENDER = ENV.sms_sender

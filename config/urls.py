@@ -15,6 +15,7 @@ from clinics.api.urls import urlpatterns as clinics_urls
 from core import views
 from core.api import docs
 from dashboard.urls import urlpatterns as desk_urls
+from followups.api.urls import urlpatterns as followups_urls
 from portal.urls import urlpatterns as portal_urls
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -30,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(clinics_urls)),
     # Before the visits: checking one in is more than a step of its life.
     path("api/v1/", include(checkin_urls)),
+    path("api/v1/", include(followups_urls)),
     path("api/v1/", include(appointments_urls)),
     path("desk", RedirectView.as_view(pattern_name="desk"), name="desk-door"),
     path("desk/", include(desk_urls)),

@@ -6,6 +6,7 @@ and the columns, which never change, are put in its place.
 """
 
 from collections import namedtuple
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -32,7 +33,8 @@ class Columns:
         names = [field.attname for field in meta.concrete_fields]
         make: Any = namedtuple  # the names are data, so no class can say them
         self._row = make(f"{model.__name__}Row", names)
-        self._select = ", ".join(
+        #: The columns, qualified, for a SELECT of one's own.
+        self.select = ", ".join(
             f"{table}.{connection.ops.quote_name(field.column)}" for field in meta.concrete_fields
         )
 
@@ -45,5 +47,9 @@ class Columns:
         _, _, rest = sql.partition(" FROM ")
         with connection.cursor() as cursor:
             load_instants_fast(cursor)
-            cursor.execute(f"SELECT {self._select} FROM {rest}", params)
-            return [self._row._make(row) for row in cursor.fetchall()]
+            cursor.execute(f"SELECT {self.select} FROM {rest}", params)
+            return [self.row(values) for values in cursor.fetchall()]
+
+    def row(self, values: Sequence[Any]) -> Any:
+        """The named tuple of one row's values, in the order of `select`."""
+        return self._row._make(values)

@@ -222,6 +222,7 @@ class Supervisor:
             **self._services(),
             "DATA_DIR": str(self.data_dir),
             "PORT": str(self.port),
+            "PUBLIC_URL": self.base.get("PUBLIC_URL") or f"http://127.0.0.1:{self.port}",
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "PYTHONUNBUFFERED": "1",
             MARK: str(self.data_dir),

@@ -1,10 +1,11 @@
 """The follow-up plan, who was asked about it, and the invitations that let patients choose."""
 
+from typing import TYPE_CHECKING
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -12,6 +13,9 @@ from appointments.models import Appointment, Priority
 from clinics.models import Clinic, Doctor, Location, Patient, Service, VisitMode
 from core import clock, ids
 from core.models import Entity
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
 #: Entries of a plan's lists (medications, tests, restrictions), and letters of one entry.
 MAX_ITEMS, MAX_ITEM_LENGTH = 50, 200
@@ -40,7 +44,7 @@ class PlanStatus(models.TextChoices):
 WAITING = (PlanStatus.SCHEDULED, PlanStatus.OVERDUE)
 
 
-def _items(name: Promise) -> ArrayField:
+def _items(name: "_StrPromise") -> ArrayField:
     return ArrayField(
         models.CharField(max_length=MAX_ITEM_LENGTH),
         default=list,
@@ -121,6 +125,9 @@ class FollowUpPlan(Entity):
         _("ask again on"), null=True, blank=True, help_text=_("Empty: when it is due.")
     )
     escalated_at = models.DateTimeField(_("doctor told"), null=True, blank=True, editable=False)
+    declined_at = models.DateTimeField(
+        _("does not want to come since"), null=True, blank=True, editable=False
+    )
     cancel_reason = models.CharField(_("why cancelled"), max_length=500, blank=True)
     created_by = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False

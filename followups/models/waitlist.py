@@ -1,5 +1,7 @@
 """Who waits for an earlier time, what became free, and every offer that was made."""
 
+from zoneinfo import ZoneInfo
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -207,7 +209,8 @@ class WaitlistOpening(Entity):
         ]
 
     def __str__(self) -> str:
-        return f"{self.starts_at:%Y-%m-%d %H:%M} {self.get_status_display()}"
+        local = self.starts_at.astimezone(ZoneInfo(self.timezone))
+        return f"{local:%Y-%m-%d %H:%M} {self.get_status_display()}"
 
 
 class OfferStatus(models.TextChoices):
@@ -272,4 +275,5 @@ class WaitlistOffer(Entity):
         ]
 
     def __str__(self) -> str:
-        return f"{self.starts_at:%Y-%m-%d %H:%M} {self.get_status_display()}"
+        local = self.starts_at.astimezone(ZoneInfo(self.opening.timezone))
+        return f"{local:%Y-%m-%d %H:%M} {self.get_status_display()}"
