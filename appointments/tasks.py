@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from appointments.services import no_shows, sweep
+from appointments.services import no_shows, series_extension, sweep
 
 
 @shared_task(name="appointments.holds_sweep")
@@ -21,3 +21,9 @@ def busy_time_prune() -> int:
 def no_shows_mark() -> int:
     """Mark who did not come."""
     return no_shows.no_shows_mark()
+
+
+@shared_task(name="appointments.series_extend")
+def series_extend() -> int:
+    """Book what has come within the horizon of series until further notice."""
+    return series_extension.series_extend()

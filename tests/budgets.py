@@ -20,8 +20,8 @@ BOOK = 6
 RESCHEDULE = 8
 MOVE = 4
 MERGE_PREVIEW = 6
-MERGE = 12
-MERGE_UNDO = 12
+MERGE = 18
+MERGE_UNDO = 19
 
 #: Pages of the back office, the session's own statements included.
 BACK_OFFICE_LIST = 11
@@ -30,8 +30,8 @@ BACK_OFFICE_START = 14
 BACK_OFFICE_WRITE = 14
 
 #: Pages of the desk, the session's own statements included: at 1 to 40 doctors of 1 to 30 visits.
-DESK_BOARD = 16
-DESK_LIST = 13
+DESK_BOARD = 17
+DESK_LIST = 14
 DESK_COLUMNS = 13
 DESK_QUEUE = 17
 DESK_QUEUE_LIST = 14
@@ -41,3 +41,13 @@ CHECKIN_LIST = 2
 CHECKIN_ELIGIBLE = 2
 #: With nothing remembered of how long visits take.
 QUEUE_READ = 8
+
+#: Chasing follow-ups over the API.
+RECALL_LIST = 4
+CONTACT_WRITE = 7
+CONTACT_LIST = 3
+INVITE = 9
+
+#: Follow-up plans; here the scope of the test around the request is counted too, which is two.
+FOLLOWUP_LIST = 6
+COMPLETE_WITH_FOLLOW_UP = 23

@@ -101,20 +101,6 @@ class ReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
-class CompleteSerializer(serializers.Serializer[Any]):
-    """`POST …/complete`. The follow-up travels with the announcement of the completion."""
-
-    notes = serializers.CharField(max_length=4000, required=False, allow_blank=True)
-    follow_up_required = serializers.BooleanField(required=False, default=False)
-    follow_up_date = serializers.DateField(required=False, allow_null=True)
-    follow_up_type = serializers.ChoiceField(
-        choices=["routine", "urgent", "specialist", "therapy", "surgery"], required=False
-    )
-    follow_up_instructions = serializers.CharField(
-        max_length=4000, required=False, allow_blank=True
-    )
-
-
 class SlotSerializer(serializers.Serializer[Any]):
     """A free start; with `explain` also one that is not, and why."""
 

@@ -30,7 +30,7 @@ from core import clock, journal
 from core.api.etag import expected_version
 from core.api.filters import refuse_unknown
 from core.api.resources import Resource
-from core.errors import ErrorCode, invalid
+from core.errors import ErrorCode
 from core.rows import Columns
 
 EXPAND = OpenApiParameter("expand", str, description="Relations to embed, with commas.")
@@ -64,7 +64,6 @@ class Appointments(Resource):
         "no_show": Permission.APPOINTMENT_MANAGE,
         "undo": Permission.APPOINTMENT_MANAGE,
         "start": Permission.APPOINTMENT_TREAT,
-        "complete": Permission.APPOINTMENT_TREAT,
     }
 
     # --- Reading ------------------------------------------------------------------------------
@@ -237,25 +236,6 @@ class Appointments(Resource):
     @action(detail=True, methods=["post"], url_path="no-show")
     def no_show(self, request: Request, pk: str) -> Response:
         return self._move(request, pk, Verb.NO_SHOW)
-
-    @extend_schema(request=shape.CompleteSerializer)
-    @action(detail=True, methods=["post"])
-    def complete(self, request: Request, pk: str) -> Response:
-        data = self.checked(serializer=shape.CompleteSerializer)
-        notes = data.pop("notes", None)
-        wanted = data.pop("follow_up_required")
-        follow_up = {name.removeprefix("follow_up_"): value for name, value in data.items()}
-        if follow_up and not wanted:
-            raise invalid("follow_up_required", "set it to ask for a follow-up")
-        appointment = appointment_move(
-            appointment_id=UUID(pk),
-            verb=Verb.COMPLETE,
-            by=request.auth,
-            expected_version=expected_version(request),
-            notes=notes,
-            follow_up={"required": True, **follow_up} if wanted else None,
-        )
-        return self._answer(appointment)
 
     @extend_schema(request=shape.ReasonSerializer)
     @action(detail=True, methods=["post"])

@@ -23,6 +23,7 @@ LIFECYCLE_UNDO = """
 """
 CALENDAR_UNDO = """
     DROP FUNCTION appointments_sweep(timestamptz, timestamptz);
+    DROP FUNCTION appointments_release_all(uuid[]);
     DROP FUNCTION appointments_release(uuid);
     DROP FUNCTION appointments_unblock(uuid);
     DROP FUNCTION appointments_block(uuid, tstzrange);

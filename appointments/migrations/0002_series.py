@@ -339,4 +339,17 @@ class Migration(migrations.Migration):
         migrations.RunSQL(BEFORE, migrations.RunSQL.noop),
         # The file says what the functions are today; the first migration leaves the same behind.
         SQLFile("appointments/sql/calendar.sql", undo="SELECT 1"),
+        SQLFile(
+            "appointments/sql/pairs.sql",
+            undo="""
+                DROP FUNCTION appointments_pairs(uuid[], text, text, text, uuid, uuid, uuid, uuid,
+                    integer, text, uuid, timestamptz, integer, integer, boolean, integer, integer);
+                DROP FUNCTION appointments_pairs_of(uuid[], uuid, integer, uuid, uuid, integer, text,
+                    interval, tstzmultirange, timestamptz, timestamptz, timestamptz[], integer, boolean,
+                    boolean);
+                DROP FUNCTION appointments_pairs_likely(uuid[], uuid[], uuid, uuid, text, interval,
+                    interval, interval, tstzmultirange, timestamptz, timestamptz, timestamptz,
+                    timestamptz, integer);
+            """,
+        ),
     ]

@@ -12,17 +12,26 @@ from clinics.models import Clinic
 from clinics.principal import Principal
 
 
-def appointments_visible_to(principal: Principal) -> QuerySet[Appointment]:
+def appointments_visible_to(
+    principal: Principal, *, at_once: bool = False
+) -> QuerySet[Appointment]:
     """Appointments that the principal may read.
 
     The whole clinic for those who hold that; their own calendar for clinicians, and the whole
     clinic's too where it shares calendars (without clinical text); their own visits for patients;
-    the one visit of their link for guests.
+    the one visit of their link for guests. `at_once` asks in the same statement which clinics share
+    them: for a few rows that are named, not for a calendar.
     """
     if principal.is_super_admin:
         return Appointment.objects.all()
-    whole, own = calendars_read_by(principal)
+    if at_once:
+        whole = set(principal.clinics_with(Permission.APPOINTMENT_READ))
+        own = set(principal.clinics_with_own(Permission.APPOINTMENT_READ)) - whole
+    else:
+        whole, own = calendars_read_by(principal)
     seen = Q(clinic_id__in=whole) if whole else Q(pk__in=())
+    if at_once and own:
+        seen |= Q(clinic_id__in=Clinic.objects.filter(id__in=own, shared_calendars=True))
     if principal.doctor_id is not None and own:
         seen |= Q(doctor_id=principal.doctor_id, clinic_id__in=own)
     patients = principal.own_patients()

@@ -8,17 +8,13 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import itemgetter
-from typing import cast
 from uuid import UUID
-
-from django.db import connection
 
 from appointments.lifecycle import MOVABLE
 from appointments.models import OPEN, Appointment
+from appointments.selectors.free import START, Kind, Row, free_of_kinds
 from clinics.models import Doctor, VisitMode
 from core import clock
-from core.rows import load_instants_fast
 
 #: How far is looked: for the same doctor after the closed time, for others around the visit.
 AFTER = timedelta(days=28)
@@ -28,19 +24,6 @@ _MOST = 20_000
 #: kinds, the fewer of them are asked, so that nobody waits in a large clinic.
 _DOCTOR_DAYS = 600
 _FEWEST = 8
-_SQL = """
-SELECT k.number, s.starts_at, s.doctor_id, s.location_id, s.ends_at, s.timezone, s.remaining
-FROM unnest(%s::int[], %s::uuid[], %s::uuid[], %s::int[], %s::text[])
-     AS k(number, location, service, minutes, mode)
-CROSS JOIN LATERAL appointments_slots(
-    %s::uuid[], %s::uuid[], k.location, k.service, k.minutes, k.mode, %s, %s, %s, false,
-    NULL, NULL, NULL, false, NULL, %s) AS s
-"""
-
-
-#: A free place as it is read: start, doctor, location, end, time zone, how many fit.
-Row = tuple[datetime, UUID, UUID | None, datetime, str, int]
-_START = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +79,7 @@ def suggestions(
     by_id = {doctor.id: doctor for doctor in doctors}
     absent = {visit.doctor_id for visit in movable} & set(by_id)
     same = _free(clinic, kinds, absent, max(now, again), max(now, over) + AFTER)
-    other: dict[int, list[Row]] = {}
+    other: list[list[Row]] = [[] for _ in range(len(kinds))]
     if with_others:
         until = max(last, first) + AROUND
         count = max(_FEWEST, _DOCTOR_DAYS // (len(kinds) * ((until - first).days + 1)))
@@ -109,12 +92,12 @@ def suggestions(
             found.append(Suggestion(visit))
             continue
         number = kinds.number(visit)
-        rows = same.get(number, [])
-        begin = bisect_left(rows, visit.starts_at, key=_START)
+        rows = same[number]
+        begin = bisect_left(rows, visit.starts_at, key=START)
         mine = (row for row in rows[begin:] if row[1] == visit.doctor_id)
         theirs = (
             row
-            for row in _nearest(other.get(number, []), visit.starts_at)
+            for row in _nearest(other[number], visit.starts_at)
             if row[1] != visit.doctor_id and by_id[row[1]].profession == visit.doctor.profession
         )
         found.append(Suggestion(visit, ledger.take(visit, mine), ledger.take(visit, theirs)))
@@ -135,10 +118,9 @@ class _Kinds:
     def number(self, visit: Appointment) -> int:
         return self._numbers[_kind(visit)]
 
-    def columns(self) -> list[list[object]]:
-        """For `unnest`: numbers, places, services, minutes, ways to meet."""
-        rows = [(number, *kind) for kind, number in self._numbers.items()]
-        return [list(column) for column in zip(*rows, strict=True)]
+    def asked(self, doctors: set[UUID]) -> list[Kind]:
+        """What is asked of those doctors' calendars, in the order of the numbers."""
+        return [Kind(sorted(doctors), *kind) for kind in self._numbers]
 
 
 def _kind(visit: Appointment) -> tuple[UUID | None, UUID | None, int, str]:
@@ -160,27 +142,21 @@ def _stand_ins(visits: Sequence[Appointment], doctors: Sequence[Doctor], count: 
 
 def _free(
     clinic: UUID, kinds: _Kinds, doctors: set[UUID], start: datetime, end: datetime
-) -> dict[int, list[Row]]:
+) -> list[list[Row]]:
     """Free places of each kind, earliest first: one statement."""
-    found: dict[int, list[Row]] = {}
-    if not doctors or end <= start:
-        return found
-    with connection.cursor() as cursor:
-        load_instants_fast(cursor)
-        cursor.execute(
-            _SQL,
-            [*kinds.columns(), [clinic], sorted(doctors), start, end, clock.now(), _MOST],
-        )
-        for number, *row in cursor.fetchall():
-            found.setdefault(number, []).append(cast(Row, tuple(row)))
-    for rows in found.values():
-        rows.sort(key=_START)
-    return found
+    return free_of_kinds(
+        clinic=clinic,
+        kinds=kinds.asked(doctors),
+        start=start,
+        end=end,
+        patient_rules=False,
+        most=_MOST,
+    )
 
 
 def _nearest(places: list[Row], at: datetime) -> Iterator[Row]:
     """The rows from the nearest to the farthest; of two as near, the earlier."""
-    after = bisect_left(places, at, key=_START)
+    after = bisect_left(places, at, key=START)
     before = after - 1
     while before >= 0 or after < len(places):
         if after == len(places) or (

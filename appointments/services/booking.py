@@ -97,7 +97,7 @@ def appointment_book(
         override_reason=override_reason or "",
         parent_appointment_id=parent.id if parent else None,
         original_appointment_id=(parent.original_appointment_id or parent.id) if parent else None,
-        is_follow_up=parent is not None,
+        is_follow_up=parent is not None or source == Source.FOLLOW_UP,
         follow_up_reason=follow_up_reason,
     )
     appointment.save(force_insert=True)

@@ -87,7 +87,13 @@ def exception_remove(
                 "doctor": [exception.doctor_id, None],
             },
             topic="schedule.exception_removed",
-            payload={"id": exception.id, "doctor": exception.doctor_id},
+            payload={
+                "id": exception.id,
+                "doctor": exception.doctor_id,
+                "location": exception.location_id,
+                "kind": exception.kind,
+                "spans": spans,
+            },
         )
     )
     _announce(exception)

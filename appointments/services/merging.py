@@ -193,13 +193,21 @@ def _refuse_visits_at_once(kept: Patient, gone: Patient) -> None:
 
 
 def _move_visits(source: UUID, target: UUID, *, only: list[UUID] | None = None) -> list[UUID]:
-    """Every visit of one chart becomes the other's, with its claim; their ids.
+    """Every visit of one chart becomes the other's, with its claim and its series; their ids.
 
-    Raises PATIENT_CONFLICT where the constraint finds two at one time. The visits first: whoever is
-    changing one holds its row, and has made its new claim when the claims are looked for.
+    Raises PATIENT_CONFLICT where the constraint finds two at one time. Series, then visits, then
+    claims: whoever is changing one holds its row, and has made its new claim when the claims are
+    looked for.
     """
     values = {"source": source, "target": target, "only": only, "now": clock.now()}
     with conflicts_named(), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE appointments_appointmentseries"
+            " SET patient_id = %(target)s, version = version + 1, updated_at = %(now)s"
+            " WHERE patient_id = %(source)s AND (%(only)s::uuid[] IS NULL OR id IN ("
+            "     SELECT series FROM appointments_appointment WHERE id = ANY (%(only)s::uuid[])))",
+            values,
+        )
         cursor.execute(
             "UPDATE appointments_appointment"
             " SET patient_id = %(target)s, version = version + 1, updated_at = %(now)s"

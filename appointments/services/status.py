@@ -1,7 +1,6 @@
 """Moving an appointment along its life, and taking a step back."""
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -30,13 +29,12 @@ def appointment_move(
     expected_version: int | None = None,
     reason: str = "",
     notes: str | None = None,
-    follow_up: Mapping[str, Any] | None = None,
 ) -> Appointment:
     """Make one move of the transition table.
 
-    `notes` (on completing) are added to the appointment's; `follow_up` travels with the
-    announcement. Raises APPOINTMENT_NOT_FOUND, PERMISSION_DENIED, INVALID_TRANSITION,
-    CANCEL_CUTOFF_PASSED, VIDEO_APPOINTMENT, VALIDATION_ERROR without a needed reason.
+    `notes` (on completing) are added to the appointment's. Raises APPOINTMENT_NOT_FOUND,
+    PERMISSION_DENIED, INVALID_TRANSITION, CANCEL_CUTOFF_PASSED, VIDEO_APPOINTMENT,
+    VALIDATION_ERROR without a needed reason.
     """
     appointment = appointment_lock(appointment_id, by=by, expected_version=expected_version)
     as_patient = _require_right(by, MOVES[verb], appointment)
@@ -47,7 +45,6 @@ def appointment_move(
         as_patient=as_patient,
         reason=reason,
         notes=notes,
-        follow_up=follow_up,
     )
 
 
@@ -59,7 +56,6 @@ def locked_move(
     as_patient: bool = False,
     reason: str = "",
     notes: str | None = None,
-    follow_up: Mapping[str, Any] | None = None,
     at: datetime | None = None,
 ) -> Appointment:
     """Make the move with a visit that the caller has locked, and may move.
@@ -79,8 +75,6 @@ def locked_move(
         )
     if verb == Verb.CHECK_IN and appointment.type in REMOTE:
         raise KairosError(ErrorCode.VIDEO_APPOINTMENT)
-    if follow_up:
-        _check_follow_up(follow_up, appointment)
     before = appointment.status
     fields = ["status"]
     appointment.status = move.target
@@ -106,7 +100,6 @@ def locked_move(
         from_status=before,
         topic=move.topic,
         reason=reason,
-        extra={"follow_up": dict(follow_up)} if follow_up else None,
     )
     return appointment
 
@@ -132,14 +125,6 @@ def _is_late(appointment: Appointment) -> bool:
         .get()
     )
     return appointment.starts_at - clock.now() < timedelta(minutes=cutoff)
-
-
-def _check_follow_up(follow_up: Mapping[str, Any], appointment: Appointment) -> None:
-    on: date | None = follow_up.get("date")
-    if on is not None and on <= clock.now().date():
-        raise KairosError(
-            ErrorCode.INVALID_FOLLOWUP_DATE, errors={"follow_up_date": ["a day to come"]}
-        )
 
 
 def appointment_undo(

@@ -533,6 +533,29 @@ BEGIN
 END
 $$;
 
+-- Give the time of several appointments back, as appointments_release does with one.
+CREATE OR REPLACE FUNCTION appointments_release_all(p_appointments uuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    doctors uuid[];
+    periods tstzrange[];
+BEGIN
+    -- Two steps: what is blocked has to see that the claims are gone.
+    WITH gone AS (
+        DELETE FROM appointments_busytime b WHERE b.appointment_id = ANY (p_appointments)
+        RETURNING b.doctor_id, b.period
+    )
+    SELECT array_agg(g.doctor_id), array_agg(g.period) INTO doctors, periods
+    FROM gone g WHERE upper(g.period) > now();
+    PERFORM appointments_block(f.doctor, f.period)
+    FROM unnest(doctors, periods) AS f(doctor, period)
+    WHERE EXISTS (SELECT FROM clinics_scheduleexception e
+                  WHERE e.doctor_id = f.doctor AND e.kind = 'LEAVE'
+                    AND e.end_date >= (lower(f.period) - interval '2 days')::date
+                    AND e.start_date <= (upper(f.period) + interval '2 days')::date);
+END
+$$;
+
 -- Remove what has had its time: expired holds, or claims that ended before an instant.
 CREATE OR REPLACE FUNCTION appointments_sweep(p_holds_before timestamptz, p_over_before timestamptz)
 RETURNS integer
@@ -582,3 +605,6 @@ GRANT EXECUTE ON FUNCTION appointments_sweep(timestamptz, timestamptz) TO kairos
 GRANT EXECUTE ON FUNCTION appointments_spans(uuid) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_block(uuid, tstzrange) TO kairos_app;
 GRANT EXECUTE ON FUNCTION appointments_unblock(uuid) TO kairos_app;
+ALTER FUNCTION appointments_release_all(uuid[]) OWNER TO kairos_definer;
+REVOKE EXECUTE ON FUNCTION appointments_release_all(uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION appointments_release_all(uuid[]) TO kairos_app;

@@ -8,7 +8,6 @@ from django.db import IntegrityError, connection, transaction
 from appointments import lifecycle
 from appointments.models import Appointment, AppointmentStatus, BusyTime
 from core import tenancy
-from core.models import OutboxEvent
 from tests.appointments.moments import berlin
 from tests.appointments.scene import Scene
 from tests.appointments.traces import nothing_left_behind, refused
@@ -250,36 +249,11 @@ def test_calls_start_without_checking_in(cast: Scene, mode: str, status: int):
         assert answer.status_code == 200
 
 
-def test_completing_keeps_notes_and_announces_the_follow_up(cast: Scene):
-
+def test_completing_adds_its_notes_to_the_visits(cast: Scene):
     visit = in_status(cast, "IN_PROGRESS", notes="before")
-    answer = act(
-        cast,
-        visit,
-        "complete",
-        notes="after",
-        follow_up_required=True,
-        follow_up_date="2035-07-01",
-        follow_up_type="routine",
-    )
+    answer = act(cast, visit, "complete", notes="after")
     assert answer.json()["notes"] == "before\nafter"
-    with tenancy.scope(tenancy.SYSTEM):
-        event = OutboxEvent.objects.get(topic="appointment.completed")
-    assert event.payload["follow_up"] == {
-        "required": True,
-        "date": "2035-07-01",
-        "type": "routine",
-    }
-
-
-def test_a_follow_up_lies_ahead(cast: Scene):
-    visit = in_status(cast, "IN_PROGRESS")
-    with nothing_left_behind():
-        answer = act(cast, visit, "complete", follow_up_required=True, follow_up_date="2035-06-04")
-    assert answer.json()["code"] == "INVALID_FOLLOWUP_DATE"
-    with nothing_left_behind():
-        answer = act(cast, visit, "complete", follow_up_type="routine")
-    refused(answer, 400, "VALIDATION_ERROR", follow_up_required="")
+    assert answer.json()["follow_up_plan"] is None
 
 
 def test_editing_text_is_in_the_history_without_the_text(cast: Scene):

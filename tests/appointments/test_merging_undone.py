@@ -1,11 +1,13 @@
 """A merge is taken back: what was as it was, and what came after it stays."""
 
 from datetime import date
+from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, transaction
 
-from appointments.models import PatientMerge
+from appointments.models import AppointmentSeries, PatientMerge
 from clinics.models import Patient, PatientProxy
 from core import tenancy
 from tests.appointments.merging_acts import (
@@ -23,6 +25,7 @@ from tests.appointments.merging_acts import (
 )
 from tests.appointments.moments import berlin
 from tests.appointments.scene import Scene, person
+from tests.appointments.test_series import create
 from tests.appointments.traces import refused
 
 
@@ -125,3 +128,17 @@ def test_the_database_keeps_one_merge_a_chart(cast: Scene):
         for kept, constraint in ((cast.own.chart, "merge_once"), (gone, "merge_two")):
             with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
                 PatientMerge.objects.create(kept=kept, duplicate=gone, **fields)
+
+
+def test_a_series_goes_over_with_its_visits_and_comes_back(cast: Scene):
+    gone = double(cast.own)
+    made = create(cast.own, patient=gone.id)
+    merge_made = merged(cast.own, gone)
+    assert series_patient(made) == cast.own.chart.id
+    undone(cast.own, merge_made)
+    assert series_patient(made) == gone.id
+
+
+def series_patient(made: dict[str, Any]) -> UUID:
+    with tenancy.scope(tenancy.SYSTEM):
+        return AppointmentSeries.objects.get(pk=made["id"]).patient_id
