@@ -1,9 +1,10 @@
 """Filters that more than one list has."""
 
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
+from django.contrib.admin import SimpleListFilter
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, TextFilter
@@ -29,6 +30,33 @@ class RelationFilter(AutocompleteSelectFilter):
     """Filters by a related row, chosen by typing."""
 
     form_class = _ChoiceForm
+
+
+class PresetFilter(SimpleListFilter):
+    """Some of the rows, unless others are asked for or something is searched.
+
+    `preset` is the choice of a list that is just opened; `all` is the choice of every row.
+    `searches` are what an address asks with besides.
+    """
+
+    preset: ClassVar[str] = ""
+    searches: ClassVar[tuple[str, ...]] = ("q",)
+
+    def __init__(self, request: HttpRequest, *args: Any) -> None:
+        self.is_search = any(request.GET.get(name) for name in self.searches)
+        super().__init__(request, *args)
+
+    def asked(self) -> str:
+        """The choice that holds."""
+        return self.value() or ("all" if self.is_search else self.preset)
+
+    def choices(self, changelist: Any) -> Any:
+        for value, title in self.lookup_choices:
+            yield {
+                "selected": self.asked() == value,
+                "query_string": changelist.get_query_string({self.parameter_name: value}),
+                "display": title,
+            }
 
 
 #: Years in which anything can have happened here; others are slips, and too far for a moment.

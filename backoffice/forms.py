@@ -1,15 +1,48 @@
 """What the forms of the back office share: the version that was read."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.db.models import Model
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from core.errors import KairosError
+from core.errors import ErrorCode, KairosError
 from core.forms import refusal_show
 
 VERSION = "version_read"
+_LONGEST_VERSION = 9
+
+
+def version_sent(request: HttpRequest) -> int:
+    """The version that a button was drawn for. Raises VALIDATION_ERROR without one."""
+    sent = request.POST.get("version", "")
+    if not (sent.isascii() and sent.isdecimal()) or len(sent) > _LONGEST_VERSION:
+        raise KairosError(ErrorCode.VALIDATION_ERROR)
+    return int(sent)
+
+
+def given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """As `ids_of`, without what was left empty: of a new row that the service completes."""
+    return {name: value for name, value in ids_of(fields).items() if value not in (None, "")}
+
+
+def may_be_empty(form: forms.BaseForm, said: Mapping[str, Any]) -> None:
+    """Let fields of a new row be left empty; `said` is what each then means."""
+    for name, help_text in said.items():
+        field: Any = form.fields[name]
+        field.required, field.help_text = False, help_text
+        if isinstance(field, forms.TypedChoiceField):
+            offered: Any = field.choices
+            field.choices = [("", "---------"), *offered]
+            form.initial[name] = ""
+
+
+def ids_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A form's fields with ids in the place of rows, as services take them."""
+    return {name: value.pk if isinstance(value, Model) else value for name, value in fields.items()}
 
 
 def _left_to_the_service(exclude: Any = None) -> None:

@@ -107,6 +107,54 @@ NAVIGATION: list[dict[str, Any]] = [
         ],
     },
     {
+        "title": _("Continuing care"),
+        "items": [
+            _entry(
+                _("Follow-up plans"),
+                "event_repeat",
+                "followups_followupplan_changelist",
+                Permission.FOLLOWUP_READ,
+            ),
+            _entry(
+                _("Contact attempts"),
+                "call",
+                "followups_contactattempt_changelist",
+                Permission.FOLLOWUP_READ,
+            ),
+            _entry(
+                _("Invitations"),
+                "outgoing_mail",
+                "followups_followupinvitation_changelist",
+                Permission.FOLLOWUP_READ,
+            ),
+            _entry(
+                _("Series"),
+                "repeat",
+                "appointments_appointmentseries_changelist",
+                Permission.APPOINTMENT_READ,
+            ),
+            _entry(
+                _("Waitlist"),
+                "hourglass_top",
+                "followups_waitlistentry_changelist",
+                Permission.APPOINTMENT_BOOK,
+            ),
+            _entry(
+                _("Freed times"),
+                "event_available",
+                "followups_waitlistopening_changelist",
+                Permission.APPOINTMENT_BOOK,
+            ),
+            _entry(
+                _("Offers"),
+                "campaign",
+                "followups_waitlistoffer_changelist",
+                Permission.APPOINTMENT_BOOK,
+            ),
+            _entry(_("Rules"), "rule", "followups_carepolicy_changelist", Permission.CLINIC_MANAGE),
+        ],
+    },
+    {
         "title": _("Clinic"),
         "items": [
             _entry(_("Clinics"), "domain", "clinics_clinic_changelist", Permission.CLINIC_MANAGE),

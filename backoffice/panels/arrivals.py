@@ -17,13 +17,14 @@ from unfold.decorators import display
 
 from accounts.roles import Permission
 from backoffice.access import access_of
-from backoffice.base import Panel, Tool
+from backoffice.base import Tool
 from backoffice.filters import FirstDayFilter, LastDayFilter, RelationFilter
 from backoffice.panels.checkin_places import attempts_of
+from backoffice.records import Records
 from backoffice.site import site
 from checkin.models import CheckIn, CheckInAttempt, CheckInDevice, QueueEntry
 from clinics.models import Location, Patient
-from core import clock, journal
+from core import clock
 from core.errors import ErrorCode
 
 #: How things look, besides their words: the theme's colours.
@@ -129,45 +130,8 @@ def _day_column(rows: QuerySet[Any]) -> str:
     return _DAYS[rows.model]
 
 
-def _record_reading(rows: Iterable[Any], action: str, entity: str) -> None:
-    """Write down whose arrivals were shown: one act for each clinic."""
-    shown: dict[UUID, set[UUID]] = {}
-    for row in rows:
-        if row.clinic_id is not None and row.patient_id is not None:
-            shown.setdefault(row.clinic_id, set()).add(row.patient_id)
-    journal.record_many(
-        journal.Act(action, entity, None, clinic, sorted(patients))
-        for clinic, patients in shown.items()
-    )
-
-
-class _Records(Panel):
-    """Rows that are only read, named in one statement with what they hang on."""
-
-    named: tuple[str, ...] = ()
-    shown_as: tuple[str, str] = ("", "")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("clinic", *self.named)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        asked = search_term.strip()
-        if not asked:
-            return queryset, False
-        panel: Any = self.admin_site.get_model_admin(Patient)
-        return queryset.filter(patient_id__in=panel.ids_found(request, asked)), False
-
-    def listed(self, request: HttpRequest, rows: list[Any]) -> None:
-        _record_reading(rows, *self.shown_as)
-
-    def opened(self, request: HttpRequest, row: Any) -> None:
-        self.listed(request, [row])
-
-
 @register(CheckIn, site=site)
-class CheckInPanel(_Records):
+class CheckInPanel(Records):
     """Arrivals as they were written down. Visits are checked in at the desk, or on their page."""
 
     reads = Permission.CHECKIN_RUN
@@ -248,7 +212,7 @@ class CodeFilter(SimpleListFilter):
 
 
 @register(CheckInAttempt, site=site)
-class CheckInAttemptPanel(_Records):
+class CheckInAttemptPanel(Records):
     """Every attempt, refused ones too, with the address it came from: for those who look after the
     devices. What nobody could say the clinic of is the installation's.
     """
@@ -340,7 +304,7 @@ def _names(model: type[Any], wanted: Iterable[UUID | None]) -> dict[UUID, str]:
 
 
 @register(QueueEntry, site=site)
-class QueueEntryPanel(_Records):
+class QueueEntryPanel(Records):
     """Who waited, for whom and how long. The desk runs the queue; here nothing is moved."""
 
     reads = Permission.QUEUE_READ

@@ -19,6 +19,7 @@ from accounts.roles import Permission
 from backoffice.access import Access, access_of
 from backoffice.base import Panel, Tool
 from backoffice.filters import RelationFilter
+from backoffice.forms import version_sent
 from backoffice.site import site
 from checkin.models import AlertKind, CheckInAlert, CheckInDevice, CheckInLocation, PointMode
 from checkin.selectors.devices import device_state
@@ -50,21 +51,12 @@ STATES = {
     "over": _("Its time is over"),
     "revoked": _("Revoked"),
 }
-_LONGEST_VERSION = 9
 
 
 def attempts_of(subject: UUID) -> Tool:
     """The link to the attempts of a source, or those for a visit."""
     address = reverse("admin:checkin_checkinattempt_changelist")
     return Tool(_("Its attempts"), f"{address}?{urlencode({'q': subject})}", "history")
-
-
-def _version(request: HttpRequest) -> int:
-    """The version that the button was drawn for. Raises VALIDATION_ERROR without one."""
-    sent = request.POST.get("version", "")
-    if not (sent.isascii() and sent.isdecimal()) or len(sent) > _LONGEST_VERSION:
-        raise KairosError(ErrorCode.VALIDATION_ERROR)
-    return int(sent)
 
 
 class _Places(Panel):
@@ -145,7 +137,7 @@ class CheckInLocationPanel(_Places):
         """A new code: posters printed before are of no use any more."""
         self._require_in_sight(request, row_id)
         by = access_of(request).principal
-        point_rotate(by=by, point_id=row_id, expected_version=_version(request))
+        point_rotate(by=by, point_id=row_id, expected_version=version_sent(request))
         said = _("The code is new. Print the poster again; the old one no longer works.")
         messages.success(request, said)
         return redirect(self.link("change", row_id))
@@ -265,7 +257,7 @@ class CheckInDevicePanel(_Places):
         self._require_in_sight(request, row_id)
         by = access_of(request).principal
         _device, code = device_code_renew(
-            by=by, device_id=row_id, expected_version=_version(request)
+            by=by, device_id=row_id, expected_version=version_sent(request)
         )
         self._tell(request, code)
         return redirect(self.link("change", row_id))

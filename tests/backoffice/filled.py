@@ -4,6 +4,9 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from core import tenancy
+from followups.models import CarePolicy
+
 
 def clinic_form(name: str, slug: str) -> dict[str, Any]:
     return {
@@ -150,6 +153,59 @@ def visit_form(world: Any) -> dict[str, Any]:
         "day": "2035-06-04",
         "time": "11:30",
         "priority": "NORMAL",
+    }
+
+
+def rules_form(world: Any) -> dict[str, Any]:
+    return {
+        "clinic": world.clinic.pk,
+        "offer_batch_size": 3,
+        "offer_delay_minutes": 45,
+        "offer_from": "08:00",
+        "offer_until": "20:00",
+        "offer_stop_minutes": 120,
+        "offers_per_week": 5,
+        "recall_lead_days": 14,
+        "escalate_after_attempts": 3,
+        "escalate_after_days": 14,
+        "invitation_days": 14,
+        "invitation_times": 6,
+    }
+
+
+def first_rules_form(world: Any) -> dict[str, Any]:
+    """Of a clinic that had the defaults until now."""
+    with tenancy.scope(tenancy.SYSTEM):
+        CarePolicy.objects.filter(clinic_id=world.clinic.pk).delete()
+    return rules_form(world)
+
+
+def plan_form(world: Any) -> dict[str, Any]:
+    return {
+        "patient": world.patient.pk,
+        "doctor": world.doctor.pk,
+        "service": world.service.pk,
+        "location": world.location.pk,
+        "mode": "IN_PERSON",
+        "follow_up_type": "routine",
+        "priority": "NORMAL",
+        "scheduled_for": "2035-07-02",
+        "instructions": "Bring the readings",
+        "medications": "One tablet each morning\nA second one\n",
+    }
+
+
+def entry_form(world: Any) -> dict[str, Any]:
+    """Of the neighbour, who waits for nothing yet."""
+    return {
+        "patient": world.neighbour.pk,
+        "service": world.service.pk,
+        "mode": "IN_PERSON",
+        "urgency": "NORMAL",
+        "earliest": "2035-06-05",
+        "latest": "2035-06-25",
+        "weekdays": ["1", "3"],
+        "doctors": [world.doctor.pk],
     }
 
 

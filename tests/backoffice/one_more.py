@@ -6,7 +6,7 @@ from uuid import uuid4
 from django_celery_beat.models import PeriodicTask
 
 from accounts.models import RefreshSession
-from appointments.models import Appointment, BusyTime, PatientMerge
+from appointments.models import Appointment, AppointmentSeries, BusyTime, PatientMerge
 from checkin.models import (
     CheckIn,
     CheckInAlert,
@@ -29,7 +29,25 @@ from clinics.models import (
 )
 from core import clock, ids
 from core.models import AuditEvent, OutboxEvent
+from followups.models import (
+    CarePolicy,
+    ContactAttempt,
+    FollowUpInvitation,
+    FollowUpPlan,
+    WaitlistEntry,
+    WaitlistOffer,
+    WaitlistOpening,
+)
 from tests.appointments.moments import NOW, berlin
+from tests.backoffice.care_rows import (
+    attempt_made,
+    invitation_made,
+    offer_made,
+    opening_made,
+    plan_made,
+    series_made,
+    waiting_made,
+)
 from tests.backoffice.world import World
 from tests.casts import build_user
 
@@ -247,3 +265,63 @@ def waiting(world: World, number: int) -> QueueEntry:
         due_at=NOW,
         arrived_at=NOW,
     )
+
+
+def series(world: World, number: int) -> AppointmentSeries:
+    """With a date left out, and a visit to come."""
+    made = series_made(world.cast, world.word, patient=chart(world, 10_000 + number))
+    coming = visit(world, 10_000 + number)
+    Appointment.objects.filter(pk=coming.pk).update(
+        series=made,
+        series_sequence=1,
+        starts_at=NOW + timedelta(days=1, minutes=number),
+        ends_at=NOW + timedelta(days=1, minutes=number + 10),
+    )
+    return made
+
+
+def plan(world: World, number: int) -> FollowUpPlan:
+    """That follows a visit, and whose patient was asked twice."""
+    here = visit(world, 11_000 + number)
+    made = plan_made(world.cast, world.word, patient=here.patient, appointment=here)
+    for _ in range(2):
+        attempt_made(made, world.word, by=build_user(f"caller-{number}"))
+    invitation_made(made)
+    return made
+
+
+def asked(world: World, number: int) -> ContactAttempt:
+    made = plan_made(world.cast, world.word, patient=chart(world, 12_000 + number))
+    return attempt_made(made, world.word, by=build_user(f"asker-{number}"))
+
+
+def invitation(world: World, number: int) -> FollowUpInvitation:
+    made = plan_made(world.cast, world.word, patient=chart(world, 13_000 + number))
+    return invitation_made(made, created_by=build_user(f"inviter-{number}"))
+
+
+def rules(world: World, number: int) -> CarePolicy:
+    return CarePolicy.objects.create(clinic=clinic(world, 14_000 + number))
+
+
+def on_the_list(world: World, number: int) -> WaitlistEntry:
+    return waiting_made(
+        world.cast,
+        world.word,
+        patient=chart(world, 15_000 + number),
+        service=service(world, 15_000 + number),
+        location=location(world, 15_000 + number),
+        doctors=[doctor(world, 15_000 + number).pk],
+    )
+
+
+def opening(world: World, number: int) -> WaitlistOpening:
+    return opening_made(
+        world.cast,
+        doctor=doctor(world, 16_000 + number),
+        location=location(world, 16_000 + number),
+    )
+
+
+def offer(world: World, number: int) -> WaitlistOffer:
+    return offer_made(opening(world, 1000 + number), on_the_list(world, 1000 + number))

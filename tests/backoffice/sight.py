@@ -5,7 +5,7 @@ from typing import Any
 
 from django.test import Client
 
-from appointments.models import Appointment, BusyTime, PatientMerge
+from appointments.models import Appointment, AppointmentSeries, BusyTime, PatientMerge
 from backoffice.urls import site
 from checkin.models import (
     CheckIn,
@@ -26,6 +26,15 @@ from clinics.models import (
     Service,
 )
 from core.models import AuditEvent
+from followups.models import (
+    CarePolicy,
+    ContactAttempt,
+    FollowUpInvitation,
+    FollowUpPlan,
+    WaitlistEntry,
+    WaitlistOffer,
+    WaitlistOpening,
+)
 from tests.backoffice.world import page
 
 #: Tables under row security, and what they are called in a world.
@@ -48,6 +57,14 @@ TABLES: dict[type[Any], str] = {
     CheckIn: "arrival",
     CheckInAttempt: "attempt",
     QueueEntry: "entry",
+    AppointmentSeries: "series",
+    FollowUpPlan: "plan",
+    ContactAttempt: "asked",
+    FollowUpInvitation: "invitation",
+    CarePolicy: "rules",
+    WaitlistEntry: "waiting",
+    WaitlistOpening: "opening",
+    WaitlistOffer: "offer",
 }
 #: Lists show today or what is to come unless they are asked for everything.
 EVERYTHING = {

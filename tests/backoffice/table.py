@@ -14,14 +14,18 @@ from tests.backoffice.filled import (
     clinic_form,
     device_form,
     doctor_form,
+    entry_form,
     exception_form,
+    first_rules_form,
     location_form,
     membership_form,
     new_doctor_form,
     patient_form,
+    plan_form,
     point_form,
     proxy_form,
     room_form,
+    rules_form,
     service_form,
     template_form,
     upload_form,
@@ -45,8 +49,16 @@ HOURS_READERS = BOOKED | {ADMIN, "receptionist", SUPER}
 HOURS_WRITERS = BOOKED | {ADMIN, SUPER}
 CHART_WRITERS = frozenset({ADMIN, "receptionist", "doctor_user", "nurse", SUPER})
 EXPORTERS = frozenset({ADMIN, "receptionist", SUPER})
+PLAN_READERS = BOOKED | {ADMIN, "receptionist", "nurse", "support", SUPER}
+PLAN_WRITERS = frozenset({ADMIN, "doctor_user", SUPER})
+#: Chasing is booking: the desk's and the doctor's.
+CHASERS = PLAN_WRITERS | {"receptionist"}
+WAITLIST = BOOKED | {ADMIN, "receptionist", SUPER}
 #: They have working hours of their own, and these are the doctor's.
 OTHERS = frozenset({"therapist", "counselor"})
+
+#: The cast's rows are the doctor's: to other clinicians they are not there.
+_UNSEEN = dict.fromkeys(OTHERS, 404)
 
 Body = Callable[[Any], dict[str, Any]]
 
@@ -214,16 +226,23 @@ def _button(
     }
 
 
-def _on_version(name: str, attribute: str) -> Table:
-    """A button of check-in places: it posts the version that it was drawn for."""
+def _on_version(
+    name: str,
+    attribute: str,
+    may: frozenset[str] = MANAGERS,
+    *,
+    also: Mapping[str, int] | None = None,
+) -> Table:
+    """A button that posts the version that it was drawn for."""
     path = _about(name, attribute)
     return {
         (name, "get", ""): Row(path, NOBODY, refused=405, elsewhere=405),
         (name, "post", ""): Row(
             path,
-            MANAGERS,
+            may,
             302,
             lambda world: {"version": getattr(getattr(world, attribute), "version", 0)},
+            also=also or {},
         ),
     }
 
@@ -357,6 +376,55 @@ TABLE: Table = {
     **_panel("checkin_checkin", "arrival", reads=ARRIVALS),
     **_panel("checkin_checkinattempt", "attempt", reads=PLACES_READERS),
     **_panel("checkin_queueentry", "entry", reads=QUEUE_READERS, blind=OTHERS),
+    # Continuing care
+    **_panel("appointments_appointmentseries", "series", reads=VISIT_READERS),
+    **_panel(
+        "followups_followupplan",
+        "plan",
+        reads=PLAN_READERS,
+        adds=PLAN_WRITERS,
+        may_add_somewhere=OTHERS,
+        changes=PLAN_WRITERS | OTHERS,
+        blind=OTHERS,
+        new=plan_form,
+        changed=lambda world: _read(world, "plan", **plan_form(world)),
+    ),
+    ("followups_followupplan_cancel", "get", ""): Row(
+        _about("followups_followupplan_cancel", "plan"), PLAN_WRITERS, also=_UNSEEN
+    ),
+    ("followups_followupplan_cancel", "post", ""): Row(
+        _about("followups_followupplan_cancel", "plan"),
+        PLAN_WRITERS,
+        302,
+        lambda world: {"version": 1, "reason": "because"},
+        also=_UNSEEN,
+    ),
+    **_panel("followups_contactattempt", "asked", reads=PLAN_READERS, blind=OTHERS),
+    **_panel("followups_followupinvitation", "invitation", reads=PLAN_READERS, blind=OTHERS),
+    **_on_version("followups_followupinvitation_withdraw", "invitation", CHASERS, also=_UNSEEN),
+    **_panel(
+        "followups_waitlistentry",
+        "waiting",
+        reads=WAITLIST,
+        adds=VISIT_BOOKERS,
+        may_add_somewhere=OTHERS,
+        changes=WAITLIST,
+        blind=OTHERS,
+        new=entry_form,
+        changed=lambda world: _read(world, "waiting", **entry_form(world)),
+    ),
+    **_on_version("followups_waitlistentry_withdraw", "waiting", VISIT_BOOKERS, also=_UNSEEN),
+    **_panel("followups_waitlistopening", "opening", reads=WAITLIST, blind=OTHERS),
+    **_panel("followups_waitlistoffer", "offer", reads=WAITLIST, blind=OTHERS),
+    **_panel(
+        "followups_carepolicy",
+        "rules",
+        reads=MANAGERS,
+        adds=MANAGERS,
+        changes=MANAGERS,
+        new=first_rules_form,
+        changed=lambda world: _read(world, "rules", **rules_form(world)),
+    ),
     # The clinic and what stands in it
     **_panel(
         "clinics_clinic",

@@ -16,6 +16,9 @@ SENTENCE = "Somebody else changed this while you had it open. Nothing of yours w
 #: What the other one changes meanwhile: another field than the first.
 MEANWHILE: dict[str, dict[str, str]] = {
     "checkin_checkinlocation": {"name": "Side door"},
+    "followups_followupplan": {"follow_up_type": "urgent"},
+    "followups_waitlistentry": {"note": "Meanwhile"},
+    "followups_carepolicy": {"recall_lead_days": "21"},
     "clinics_clinic": {"horizon_days": "33"},
     "clinics_location": {"address": "Meanwhile 1"},
     "clinics_room": {"name": "Meanwhile"},

@@ -13,13 +13,16 @@ from clinics.models import (
 from core import tenancy
 from tests.backoffice.filled import (
     clinic_form,
+    entry_form,
     exception_form,
     location_form,
     membership_form,
     new_doctor_form,
     patient_form,
+    plan_form,
     proxy_form,
     room_form,
+    rules_form,
     service_form,
     template_form,
 )
@@ -73,7 +76,8 @@ def test_a_change_is_saved_by_its_service(
     (act,) = acts(action, row.pk)
     assert act.actor_id == home.clinic_admin.pk
     assert set(act.changes) == set(changes)
-    assert str(row.pk) in {event.payload["id"] for event in announced(action)}
+    told = [set(event.payload.values()) for event in announced(action)]
+    assert any(str(row.pk) in values for values in told)
 
 
 @pytest.mark.parametrize(("name", "form", "action"), NEW, ids=NEW_IDS)
@@ -196,6 +200,19 @@ REFUSED_NEW: list[tuple[str, Callable[[World], Values], str]] = [
         ),
         "already",
     ),
+    ("followups_followupplan", twin(plan_form, scheduled_for="2035-06-04"), "day to come"),
+    ("followups_followupplan", twin(plan_form, scheduled_for="2036-02-30"), "valid date"),
+    ("followups_followupplan", twin(plan_form, days_after=3), "not both"),
+    ("followups_followupplan", twin(plan_form, service=""), "a service or a length"),
+    ("followups_followupplan", twin(plan_form, tests="one\n" * 51), "At most 50 entries"),
+    ("followups_followupplan", twin(plan_form, tests="x" * 201), "at most 200 letters"),
+    ("followups_followupplan", twin(plan_form, patient=""), "Say for whom"),
+    ("followups_waitlistentry", twin(entry_form, latest="2035-06-01"), "before the first"),
+    ("followups_waitlistentry", twin(entry_form, patient=""), "Say for whom"),
+    ("followups_waitlistentry", twin(entry_form, service=""), "Say what for"),
+    ("followups_waitlistentry", twin(entry_form, weekdays=["8"]), "valid choice"),
+    ("followups_waitlistentry", twin(entry_form, patient=lambda w: w.patient.pk), "waits for this"),
+    ("followups_carepolicy", rules_form, "has its rules already"),
 ]
 
 
@@ -223,6 +240,11 @@ REFUSED_CHANGES: list[tuple[str, str, Callable[[World], Values], str]] = [
     ("clinics_clinic", "clinic", lambda w: {"hold_minutes": "0"}, "or equal to 1"),
     ("clinics_clinic", "clinic", lambda w: {"phone": "0"}, "hone number"),
     ("clinics_clinic", "clinic", lambda w: {"colour": "teal"}, "colour"),
+    ("followups_followupplan", "plan", lambda w: {"scheduled_for": "2035-06-01"}, "day to come"),
+    ("followups_followupplan", "plan", lambda w: {"tests": "x" * 201}, "at most 200 letters"),
+    ("followups_waitlistentry", "waiting", lambda w: {"time_to": "08:00"}, "after it begins"),
+    ("followups_carepolicy", "rules", lambda w: {"offer_until": "08:00"}, "end after they begin"),
+    ("followups_carepolicy", "rules", lambda w: {"offer_batch_size": "0"}, "or equal to 1"),
 ]
 
 

@@ -9,9 +9,11 @@ from django.test import Client
 from clinics.services.memberships import membership_add
 from core import tenancy
 from tests.backoffice.filled import (
+    entry_form,
     exception_form,
     location_form,
     new_doctor_form,
+    plan_form,
     proxy_form,
     room_form,
     template_form,
@@ -42,7 +44,24 @@ FORGED_NEW = [
     ("clinics_scheduletemplate", template_form, "services"),
     ("clinics_scheduleexception", exception_form, "doctor"),
     ("clinics_scheduleexception", exception_form, "location"),
+    ("followups_followupplan", plan_form, "patient"),
+    ("followups_followupplan", plan_form, "doctor"),
+    ("followups_followupplan", plan_form, "appointment"),
+    ("followups_waitlistentry", entry_form, "patient"),
+    ("followups_waitlistentry", entry_form, "doctors"),
+    ("followups_waitlistentry", entry_form, "appointment"),
 ]
+
+
+def named(world: World, field: str) -> Any:
+    """What a world has for a field of a form."""
+    others = {
+        "member": world.memberships["therapist"],
+        "services": world.service,
+        "doctors": world.doctor,
+        "appointment": world.visit,
+    }
+    return others[field] if field in others else getattr(world, field)
 
 
 @pytest.mark.parametrize(("name", "form", "field"), FORGED_NEW)
@@ -50,8 +69,7 @@ def test_a_foreign_thing_cannot_be_chosen(
     name: str, form: Callable[[Any], Values], field: str, home: World, abroad: World
 ) -> None:
     """It is as little a choice as one that does not exist, and is not named."""
-    forged = {"member": abroad.memberships["therapist"], "services": abroad.service}
-    foreign = forged[field] if field in forged else getattr(abroad, field)
+    foreign = named(abroad, field)
     before = written()
     answer = added(at_the_desk(home.clinic_admin), name, form(home) | {field: foreign.pk})
     assert answer.status_code == 200
@@ -172,7 +190,7 @@ def test_a_new_row_does_not_mix_clinics_though_one_manages_both(
     abroad: World,
     both: Client,
 ) -> None:
-    foreign = abroad.service if field == "services" else getattr(abroad, field)
+    foreign = named(abroad, field)
     before = written()
     answer = added(both, name, form(home) | {field: foreign.pk})
     assert answer.status_code == 200

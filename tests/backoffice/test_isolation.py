@@ -14,6 +14,10 @@ from appointments.models import Appointment, BusyTime
 from backoffice import access
 from backoffice.access import Access
 from backoffice.panels.appointments import AppointmentPanel
+from backoffice.panels.follow_ups import FollowUpPlanPanel
+from backoffice.panels.openings import WaitlistOfferPanel
+from backoffice.panels.series import AppointmentSeriesPanel
+from backoffice.panels.waitlist import WaitlistEntryPanel
 from backoffice.urls import site
 from clinics.models import (
     Doctor,
@@ -25,12 +29,22 @@ from core import tenancy
 from tests.backoffice.sight import CHOSEN, TABLES, listed, name_of
 from tests.backoffice.world import FOREIGN, OWN, World, at_the_desk, page, text
 
+#: Panels whose rows a selector says.
+OF_SELECTORS = (
+    AppointmentPanel,
+    AppointmentSeriesPanel,
+    FollowUpPlanPanel,
+    WaitlistEntryPanel,
+    WaitlistOfferPanel,
+)
+
 
 @pytest.fixture
 def no_filters(monkeypatch: pytest.MonkeyPatch) -> None:
     """The back office without the application's own filter."""
     monkeypatch.setattr(Access, "limited", lambda self, rows, *args, **kwargs: rows)
-    monkeypatch.setattr(AppointmentPanel, "seen", lambda self, rows, *args: rows)
+    for panel in OF_SELECTORS:
+        monkeypatch.setattr(panel, "seen", lambda self, rows, *args: rows)
 
 
 @pytest.fixture
@@ -134,6 +148,18 @@ FILTERS = [
     ("checkin_checkinattempt", "q={scanner}"),
     ("checkin_queueentry", "q={mrn}"),
     ("checkin_queueentry", "doctor__id__exact={doctor}"),
+    ("appointments_appointmentseries", "status=all&doctor__id__exact={doctor}"),
+    ("appointments_appointmentseries", "q={mrn}"),
+    ("followups_followupplan", "status=all&doctor__id__exact={doctor}"),
+    ("followups_followupplan", "q={mrn}"),
+    ("followups_contactattempt", "q={mrn}"),
+    ("followups_followupinvitation", "q={mrn}"),
+    ("followups_waitlistentry", "status=all&location__id__exact={location}"),
+    ("followups_waitlistentry", "q={mrn}"),
+    ("followups_waitlistopening", "doctor__id__exact={doctor}"),
+    ("followups_waitlistoffer", "entry__id__exact={entry}"),
+    ("followups_waitlistoffer", "opening__id__exact={opening}"),
+    ("followups_waitlistoffer", "q={mrn}"),
 ]
 
 
@@ -147,6 +173,8 @@ def test_a_filter_finds_a_foreign_thing_as_little_as_an_unknown_one(
         "location": str(abroad.location.pk),
         "scanner": str(abroad.scanner.pk),
         "patient": str(abroad.patient.pk),
+        "entry": str(abroad.waiting.pk),
+        "opening": str(abroad.opening.pk),
         "mrn": abroad.patient.mrn,
         "phone": abroad.patient.phone,
         "email": str(abroad.nurse.email),
@@ -191,6 +219,8 @@ def test_names_in_an_address_are_not_looked_up_for_strangers(home: World, abroad
         "member": abroad.membership.pk,
         "point": abroad.point.pk,
         "clinic": abroad.clinic.pk,
+        "appointment": abroad.visit.pk,
+        "doctors": abroad.doctor.pk,
     }
     client = at_the_desk(home.clinic_admin)
     for model, panel in site._registry.items():

@@ -24,6 +24,7 @@ from accounts.roles import Role
 from appointments.models import (
     Appointment,
     AppointmentEvent,
+    AppointmentSeries,
     AppointmentStatus,
     BusyTime,
     Claim,
@@ -64,7 +65,17 @@ from clinics.services.memberships import member_add
 from clinics.services.proxies import proxy_add
 from core import context, tenancy
 from core.models import AuditEvent, OutboxEvent
+from followups.models import (
+    CarePolicy,
+    ContactAttempt,
+    FollowUpInvitation,
+    FollowUpPlan,
+    WaitlistEntry,
+    WaitlistOffer,
+    WaitlistOpening,
+)
 from tests.appointments.moments import NOW, berlin
+from tests.backoffice.care_rows import care_made
 from tests.casts import STAFF, Cast, build_cast, build_patient, build_session
 
 OWN = "inland"
@@ -105,6 +116,14 @@ class World:
     arrival: CheckIn
     attempt: CheckInAttempt
     alert: CheckInAlert
+    series: AppointmentSeries
+    plan: FollowUpPlan
+    asked: ContactAttempt
+    invitation: FollowUpInvitation
+    rules: CarePolicy
+    waiting: WaitlistEntry
+    opening: WaitlistOpening
+    offer: WaitlistOffer
 
     @property
     def clinic(self) -> Clinic:
@@ -224,6 +243,7 @@ def build_world(word: str) -> World:
             point=point,
             scanner=scanner,
             **_arrived(confirmed, scanner, word),
+            **care_made(cast, word, visit),
         )
 
 

@@ -22,13 +22,17 @@ from clinics.models import (
 )
 from core import tenancy
 from core.models import AuditEvent, OutboxEvent
+from followups.models import CarePolicy, FollowUpPlan, WaitlistEntry
 from tests.backoffice.filled import (
     device_form,
+    entry_form,
     exception_form,
+    first_rules_form,
     location_form,
     membership_form,
     new_doctor_form,
     patient_form,
+    plan_form,
     point_form,
     proxy_form,
     room_form,
@@ -52,6 +56,9 @@ WRITTEN: dict[str, type[Any]] = {
     "clinics_membership": Membership,
     "checkin_checkinlocation": CheckInLocation,
     "checkin_checkindevice": CheckInDevice,
+    "followups_followupplan": FollowUpPlan,
+    "followups_waitlistentry": WaitlistEntry,
+    "followups_carepolicy": CarePolicy,
 }
 #: (table, its row, what is changed, the act in the trail)
 CHANGES: list[tuple[str, str, Values, str]] = [
@@ -64,6 +71,9 @@ CHANGES: list[tuple[str, str, Values, str]] = [
     ("clinics_patientproxy", "proxy", {"valid_until": "2036-01-01"}, "patient_proxy.changed"),
     ("clinics_scheduletemplate", "template", {"end_time": "13:00"}, "schedule_template.changed"),
     ("checkin_checkinlocation", "point", {"opens_minutes": "45"}, "checkin_point.changed"),
+    ("followups_followupplan", "plan", {"priority": "HIGH"}, "followup.changed"),
+    ("followups_waitlistentry", "waiting", {"urgency": "HIGH"}, "waitlist_entry.changed"),
+    ("followups_carepolicy", "rules", {"offer_delay_minutes": "45"}, "care_policy.changed"),
 ]
 #: (table, the form of a new row, the act)
 NEW: list[tuple[str, Callable[[Any], Values], str]] = [
@@ -78,6 +88,9 @@ NEW: list[tuple[str, Callable[[Any], Values], str]] = [
     ("clinics_membership", membership_form, "membership.added"),
     ("checkin_checkinlocation", point_form, "checkin_point.created"),
     ("checkin_checkindevice", device_form, "checkin_device.made"),
+    ("followups_followupplan", plan_form, "followup.planned"),
+    ("followups_waitlistentry", entry_form, "waitlist_entry.created"),
+    ("followups_carepolicy", first_rules_form, "care_policy.created"),
 ]
 CHANGE_IDS = [row[0].removeprefix("clinics_") for row in CHANGES]
 NEW_IDS = [row[0].removeprefix("clinics_") for row in NEW]

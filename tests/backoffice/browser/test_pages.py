@@ -21,6 +21,15 @@ from clinics.models import ExceptionKind, ScheduleException
 from core import tenancy
 from tests.backoffice.browser.conftest import LAPTOP, PHONE, WALL, Desk
 from tests.backoffice.browser.scene import CLINIC, Scene, second_clinic
+from tests.backoffice.care_rows import (
+    attempt_made,
+    invitation_made,
+    offer_made,
+    opening_made,
+    plan_made,
+    series_made,
+    waiting_made,
+)
 from tests.casts import build_patient
 from tests.support.axe import violations
 from tests.support.browser import expect
@@ -38,6 +47,17 @@ _THEMES = (
     "list-checkinlocation",
     "list-checkindevice",
     "list-checkinalert",
+    "contact",
+    "offer",
+    "plan-new",
+    "wait-new",
+    "rules-new",
+    "list-followupplan",
+    "list-followupinvitation",
+    "list-contactattempt",
+    "list-waitlistentry",
+    "list-waitlistopening",
+    "list-waitlistoffer",
 )
 THEIRS = frozenset({*_THEMES, *(f"dark-{name}" for name in _THEMES)})
 #: A register with a good line and a bad one.
@@ -114,6 +134,62 @@ def _entrance(scene: Scene) -> tuple[CheckInLocation, CheckInDevice, CheckInAler
     return point, device, alert
 
 
+def _care(scene: Scene) -> dict[str, Any]:
+    """A row of each table of continuing care, around today."""
+    cast, today = scene.cast, scene.today_at(12).date()
+    here = {"patient": scene.patients[0], "timezone": str(scene.zone)}
+    soon = {"starts_at": scene.today_at(14, days=6), "ends_at": scene.today_at(14, 30, days=6)}
+    with tenancy.scope(tenancy.SYSTEM):
+        plan = plan_made(
+            cast,
+            "Bring the readings from home",
+            patient=scene.patients[0],
+            scheduled_for=today + timedelta(days=4),
+        )
+        series = series_made(cast, "Course of treatment", **here, start_date=today)
+        Appointment.objects.filter(pk=scene.book(scene.patients[0], soon["starts_at"]).pk).update(
+            series=series, series_sequence=2
+        )
+        waiting = waiting_made(cast, "Mornings", patient=scene.patients[1], earliest=today)
+        opening = opening_made(cast, timezone=str(scene.zone), **soon)
+        return {
+            "plan": plan,
+            "attempt": attempt_made(plan, "Left it with her daughter", by=scene.admin),
+            "invitation": invitation_made(plan),
+            "series": series,
+            "waiting": waiting,
+            "opening": opening,
+            "offer": offer_made(opening, waiting),
+        }
+
+
+def _care_pages(scene: Scene) -> Iterator[tuple[str, str]]:
+    """The pages of continuing care; the rules are made on the way."""
+    yield "rules-new", reverse("admin:followups_carepolicy_add")
+    made = _care(scene)
+    yield "plan", row("followups_followupplan", made["plan"])
+    yield "plan-new", reverse("admin:followups_followupplan_add")
+    yield "plan-cancel", row("followups_followupplan", made["plan"], "cancel")
+    yield "contact", row("followups_contactattempt", made["attempt"])
+    yield "invitation", row("followups_followupinvitation", made["invitation"])
+    yield "series", row("appointments_appointmentseries", made["series"])
+    yield "list-series", reverse("admin:appointments_appointmentseries_changelist")
+    yield "wait", row("followups_waitlistentry", made["waiting"])
+    yield "wait-new", reverse("admin:followups_waitlistentry_add")
+    yield "opening", row("followups_waitlistopening", made["opening"])
+    yield "offer", row("followups_waitlistoffer", made["offer"])
+    for table in (
+        "followupplan",
+        "contactattempt",
+        "followupinvitation",
+        "waitlistentry",
+        "waitlistopening",
+        "waitlistoffer",
+        "carepolicy",
+    ):
+        yield f"list-{table}", reverse(f"admin:followups_{table}_changelist")
+
+
 def tour(scene: Scene) -> Iterator[tuple[str, str]]:
     """Every page that has something of ours, by a name for its picture."""
     visits = _busy_day(scene)
@@ -164,6 +240,7 @@ def tour(scene: Scene) -> Iterator[tuple[str, str]]:
     yield "queue", reverse("admin:checkin_queueentry_changelist")
     for table in ("checkin", "checkinattempt", "checkinlocation", "checkindevice", "checkinalert"):
         yield f"list-{table}", reverse(f"admin:checkin_{table}_changelist")
+    yield from _care_pages(scene)
 
 
 def _faults(desk: Desk, name: str) -> list[str]:
