@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core import signing
+from django.http import HttpResponse
 
 from clinics.models import Clinic
 from clinics.pages import PageRequest
@@ -71,6 +72,16 @@ def count_try(request: PageRequest) -> None:
     if request.principal is None:
         address = context.current().address or "unknown"
         limits.consume([limits.Limit(f"guest:ip:{address}", settings.RATE_LIMITS["guest"])])
+
+
+def kept_private(response: HttpResponse) -> HttpResponse:
+    """A page that a link opens, or that is somebody's own: kept nowhere, told to nobody."""
+    # `no-referrer` would be stricter still, but with it browsers send forms with `Origin: null`,
+    # which the CSRF check refuses.
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cache-Control"] = "no-store, private"
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return response
 
 
 def _guest_id(request: PageRequest) -> UUID | None:

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from appointments.models import AppointmentStatus
 from clinics.models import VisitMode
+from followups.models import PlanStatus, WaitlistStatus
 
 STATUS: dict[str, Promise] = {
     AppointmentStatus.PENDING: _("Asked for. The clinic will confirm it."),
@@ -40,4 +41,17 @@ CANCEL_REASONS: dict[str, Promise] = {
     "elsewhere": _("I am seeing somebody else"),
     "mistake": _("I booked it by mistake"),
     "other": _("Another reason"),
+}
+#: A plan's status, as patients read it, with the visit status whose look and shape it takes.
+PLAN: dict[str, tuple[Promise, str]] = {
+    PlanStatus.SCHEDULED: (_("Not booked yet"), AppointmentStatus.PENDING),
+    PlanStatus.OVERDUE: (_("Not booked yet, and due"), AppointmentStatus.NO_SHOW),
+    PlanStatus.COMPLETED: (_("Booked"), AppointmentStatus.SCHEDULED),
+    PlanStatus.CANCELLED: (_("Not needed any more"), AppointmentStatus.CANCELLED),
+}
+WISH: dict[str, tuple[Promise, str]] = {
+    WaitlistStatus.WAITING: (_("Waiting for a time"), AppointmentStatus.PENDING),
+    WaitlistStatus.BOOKED: (_("Booked"), AppointmentStatus.SCHEDULED),
+    WaitlistStatus.WITHDRAWN: (_("You do not wait any more"), AppointmentStatus.CANCELLED),
+    WaitlistStatus.EXPIRED: (_("No time was found"), AppointmentStatus.NO_SHOW),
 }

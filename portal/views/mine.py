@@ -9,6 +9,8 @@ from checkin.pages.place import place_is_shown
 from clinics.pages import PageRequest, page, who
 from clinics.selectors.directory import clinics_public
 from core import tenancy
+from followups.models import WAITING
+from portal.follow_ups import own_plans
 
 
 @require_safe
@@ -25,6 +27,7 @@ def mine(request: PageRequest) -> HttpResponse:
         {
             "coming": coming,
             "before": before,
+            "unbooked": own_plans(by).filter(status__in=WAITING).count(),
             "waits": any(map(place_is_shown, coming)),
             "names_people": len(people) > 1 or len(by.own_patients()) > 1,
             "clinics": list(clinics_public().filter(id__in=by.charts).order_by("name")),

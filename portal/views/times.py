@@ -15,6 +15,7 @@ from appointments.services.holds import hold_release
 from appointments.services.self_service import hold_pick
 from clinics.models import Clinic, Service
 from clinics.pages import PageRequest, page
+from clinics.principal import Principal
 from core import ids
 from core.errors import ErrorCode, KairosError
 from core.forms import attempted
@@ -128,7 +129,15 @@ def _times_page(
         "action": f"{reverse('portal-hold', args=[clinic.slug, service.id])}{query}",
         "refused": refused,
         "wanted": wanted,
+        "wish_url": _wish_url(by, clinic, service),
     }
     return TemplateResponse(
         request, "portal/times.html", shown, status=refused.status if refused else 200
     )
+
+
+def _wish_url(by: Principal, clinic: Clinic, service: Service) -> str:
+    """Where a patient asks to be told of a freed time; guests and strangers cannot be told."""
+    if not by.charts.get(clinic.id):
+        return ""
+    return f"{reverse('portal-my-wish', args=[clinic.slug])}?{urlencode({'service': service.id})}"

@@ -31,6 +31,7 @@ from clinics.principal import Principal
 from core import clock, tenancy
 from core.errors import ErrorCode, KairosError
 from portal.calendar_file import calendar_file
+from portal.door import kept_private
 from portal.forms import CancelForm
 from portal.picker import Picker
 from portal.slots import picked
@@ -70,7 +71,7 @@ def linked(view: Shown) -> Callable[..., HttpResponse]:
     @wraps(view)
     def private(request: PageRequest, token: str) -> HttpResponse:
         request.path_shown = "/visit/…"  # type: ignore[attr-defined]  # read by the request's log
-        return _private(inner(request, token))
+        return kept_private(inner(request, token))
 
     return private
 
@@ -90,7 +91,7 @@ def owned(view: Shown) -> Callable[..., HttpResponse]:
 
     @wraps(view)
     def private(request: PageRequest, visit: UUID) -> HttpResponse:
-        return _private(inner(request, visit))
+        return kept_private(inner(request, visit))
 
     return private
 
@@ -110,6 +111,7 @@ def show(request: PageRequest, opened: Opened) -> HttpResponse:
             "pass_url": opened.url("pass") if pass_is_given(opened.visit) else "",
             "pass_opens": window_of(opened.visit).opens_at,
             "is_today": is_on_day_of(opened.visit, clock.now()),
+            "earlier_url": _earlier_url(opened),
             "place_url": opened.url("place") if place_is_shown(opened.visit) else "",
         },
     )
@@ -230,6 +232,13 @@ def _refused(request: PageRequest, opened: Opened, refused: KairosError) -> Http
     return redirect(opened.url())
 
 
+def _earlier_url(opened: Opened) -> str:
+    """Where the patient, signed in, asks to be told of an earlier time."""
+    if opened.by.account is None or not openings(opened.visit).move:
+        return ""
+    return reverse("portal-my-earlier", args=[opened.visit.id])
+
+
 def _picker(request: PageRequest, opened: Opened) -> Picker:
     service = opened.visit.service
     if service is None:
@@ -274,12 +283,3 @@ def _page(
         },
         status=status,
     )
-
-
-def _private(response: HttpResponse) -> HttpResponse:
-    # `no-referrer` would be stricter still, but with it browsers send forms with `Origin: null`,
-    # which the CSRF check refuses.
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["Cache-Control"] = "no-store, private"
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return response
