@@ -74,6 +74,10 @@ class Desk:
         return self.may(Permission.CHECKIN_RUN)
 
     @property
+    def may_see_recall(self) -> bool:
+        return self.may(Permission.FOLLOWUP_READ)
+
+    @property
     def may_see_figures(self) -> bool:
         return self.may(Permission.ANALYTICS_OPERATIONS) or self.may(Permission.ANALYTICS_BUSINESS)
 

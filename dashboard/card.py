@@ -25,6 +25,7 @@ from core import clock, journal
 from dashboard.access import Desk, DeskRequest, panel
 from dashboard.ages import age_said
 from dashboard.arriving import arrival_said
+from dashboard.following import is_in_chain, plans_after
 from dashboard.forms.visits import (
     DECLINE,
     USUAL,
@@ -38,7 +39,12 @@ from dashboard.steps import UNDO_LABELS, Step, may_edit, may_move, may_undo, ste
 
 TEMPLATE: Final = "dashboard/visit.html"
 #: Fields whose text a person typed, and would miss.
-_TYPED = ("usual", "reason", "notes", "follow_up_instructions")
+_TYPED = (
+    "usual",
+    "reason",
+    "notes",
+    *(f"follow_up_{name}" for name in ("instructions", "medications", "tests", "restrictions")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +168,8 @@ def _facts(desk: Desk, visit: Appointment) -> dict[str, Any]:
     born = visit.patient.birth_date
     return {
         **_arrived(desk, visit),
+        "follow_ups": plans_after(desk, visit),
+        "in_chain": is_in_chain(desk, visit),
         "age": age_said(born, clock.now().date()) if born else "",
         "minutes": round((visit.ends_at - visit.starts_at).total_seconds() / 60),
         "elsewhere": visit.timezone != desk.clinic.timezone,
@@ -203,6 +211,10 @@ def _acts(
         ],
         "may_move": may_move(desk, visit),
         "may_edit": may_edit(desk, visit),
+        "may_repeat": desk.may_for(Permission.APPOINTMENT_BOOK, visit.doctor_id),
+        "may_wait": may_move(desk, visit)
+        and visit.service_id is not None
+        and visit.starts_at > clock.now(),
         "may_link": visit.is_open and desk.may_for(Permission.APPOINTMENT_BOOK, visit.doctor_id),
         "undo_label": UNDO_LABELS[Verb(last.verb)] if last else "",
         "undo": Offered(

@@ -41,6 +41,11 @@ def commands_of(desk: Desk) -> list[Command]:
         found.append(Command(_("Add a walk-in"), reverse("desk-queue-add", kwargs=slug)))
     if desk.may(Permission.APPOINTMENT_MANAGE):
         found.append(Command(_("Requests"), reverse("desk-inbox", kwargs=slug), "r"))
+    if desk.may_see_recall:
+        found.append(Command(_("Recall"), reverse("desk-recall", kwargs=slug)))
+    if desk.may_book:
+        found.append(Command(_("Waitlist"), reverse("desk-waitlist", kwargs=slug)))
+        found.append(Command(_("Repeat visits"), reverse("desk-series-new", kwargs=slug)))
     if desk.may(Permission.PATIENT_READ):
         found.append(Command(_("Patients"), reverse("desk-patients", kwargs=slug)))
     if desk.may(Permission.SCHEDULE_READ):

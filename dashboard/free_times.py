@@ -32,10 +32,11 @@ _Where = tuple[UUID, UUID | None]
 
 @dataclass(frozen=True, slots=True)
 class FreeTime:
-    """One start, on the clock of its place, and the address of its sheet."""
+    """One start, on the clock of its place, and the address of its sheet; `value` in a form."""
 
     local: datetime
     href: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def free_days(desk: Desk, offer: Offer, asked: Question) -> FreeDays:
             end=_midnight(end, zone),
             location=asked.location,
             service=asked.service.id if asked.service is not None else None,
-            minutes=None if asked.service is not None else _WITHOUT_SERVICE,
+            minutes=asked.minutes or (None if asked.service is not None else _WITHOUT_SERVICE),
             mode=asked.mode,
             patient_rules=False,
             limit=_MOST_SLOTS,
@@ -146,7 +147,8 @@ def _doctor(
             "patient": asked.patient,
         }
         given = {name: value for name, value in wanted.items() if value}
-        shown.append(FreeTime(local.replace(tzinfo=None), f"{base}?{urlencode(given)}"))
+        value = f"{slot.doctor}|{slot.location or ''}|{slot.starts_at.isoformat()}"
+        shown.append(FreeTime(local.replace(tzinfo=None), f"{base}?{urlencode(given)}", value))
     return FreeDoctor(
         where[0],
         doctor.display_name if doctor is not None else "",

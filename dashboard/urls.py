@@ -7,6 +7,7 @@ from dashboard.views import (
     analytics,
     arrivals,
     booking,
+    chain,
     day,
     inbox,
     leave,
@@ -14,8 +15,14 @@ from dashboard.views import (
     printing,
     queue,
     queue_entry,
+    recall,
+    recall_plan,
     search,
+    series,
+    series_acts,
     visits,
+    waitlist,
+    waitlist_offers,
     walk_in,
 )
 
@@ -41,7 +48,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
             queue,
             walk_in,  # before an entry, whose address it would fit
             queue_entry,
+            recall,
+            recall_plan,
             search,
+            series,
+            series_acts,
+            waitlist,
+            waitlist_offers,
+            chain,  # before a visit's steps, whose address it would fit
             visits,
         )
         for pattern in module.urlpatterns

@@ -19,7 +19,8 @@ Choices = list[tuple[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """None and empty: any. `weekdays` are ISO numbers, Monday is 1; noon parts the day."""
+    """None and empty: any. `weekdays` are ISO numbers, Monday is 1; noon parts the day. Without
+    `minutes` a visit is as long as its service says."""
 
     first: date
     service: Service | None
@@ -29,6 +30,7 @@ class Question:
     part: str
     weekdays: frozenset[int]
     patient: UUID | None
+    minutes: int | None = None
 
 
 class FreeForm(forms.Form):

@@ -7,6 +7,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from appointments.models import Priority, Verb
+from followups.models import MAX_ITEM_LENGTH, MAX_ITEMS, FollowUpType
+from followups.services.wishes import LISTS, MOST_DAYS, FollowUpWish
 
 #: What is said most often; stored as it stands, in the language of who chose it.
 USUAL: Final[dict[Verb, tuple[str | Promise, ...]]] = {
@@ -31,13 +33,6 @@ DECLINE: Final = (
     _("Please see another doctor for this"),
     _("Please phone us first"),
     _("Asked for twice"),
-)
-FOLLOW_UP_TYPES: Final = (
-    ("routine", _("Routine")),
-    ("urgent", _("Urgent")),
-    ("specialist", _("Specialist")),
-    ("therapy", _("Therapy")),
-    ("surgery", _("Surgery")),
 )
 _LONGEST_REASON = 500
 
@@ -64,6 +59,10 @@ def text_area(label: Any, limit: int, *, rows: int, help_text: Any = "") -> form
         widget=forms.Textarea({"rows": rows}),
         help_text=help_text,
     )
+
+
+def _lines(label: Any) -> forms.CharField:
+    return text_area(label, MAX_ITEMS * (MAX_ITEM_LENGTH + 2), rows=2, help_text=_("One a line."))
 
 
 class StepForm(forms.Form):
@@ -101,34 +100,62 @@ class ReasonForm(StepForm):
 
 
 class CompleteForm(StepForm):
-    """The end of a visit, with what is to follow."""
+    """The end of a visit, with what is to follow. Lists have one entry a line."""
 
     notes = text_area(_("Notes"), 4000, rows=4, help_text=_("Added to the visit's notes."))
     follow_up_required = forms.BooleanField(label=_("A follow-up is needed"), required=False)
     follow_up_date = forms.DateField(
-        label=_("On"),
+        label=_("Not before"),
         required=False,
         input_formats=["%Y-%m-%d"],
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
     )
+    follow_up_days_after = forms.IntegerField(
+        label=_("Or after so many days"), required=False, min_value=1, max_value=MOST_DAYS
+    )
     follow_up_type = forms.ChoiceField(
-        label=_("Kind"), required=False, choices=FOLLOW_UP_TYPES, initial="routine"
+        label=_("Kind"), required=False, choices=FollowUpType.choices, initial=FollowUpType.ROUTINE
+    )
+    follow_up_priority = forms.ChoiceField(
+        label=_("Priority"), required=False, choices=Priority.choices, initial=Priority.NORMAL
     )
     follow_up_instructions = text_area(_("Instructions"), 4000, rows=3)
+    follow_up_medications = _lines(_("Medications"))
+    follow_up_tests = _lines(_("Tests"))
+    follow_up_restrictions = _lines(_("Restrictions"))
 
-    def follow_up(self) -> dict[str, Any] | None:
-        """What the service takes; None when no follow-up is asked for."""
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if found.get("follow_up_date") and found.get("follow_up_days_after"):
+            self.add_error("follow_up_days_after", _("A day or a number of days, not both."))
+        return found
+
+    def follow_up(self) -> FollowUpWish | None:
+        """What is to follow; None when nothing is asked for."""
         given = self.cleaned_data
-        on, words = given.get("follow_up_date"), given.get("follow_up_instructions", "")
-        if not (given.get("follow_up_required") or on or words):
+        medications, tests, restrictions = (
+            _split(given.get(f"follow_up_{name}", "")) for name in LISTS
+        )
+        on, days = given.get("follow_up_date"), given.get("follow_up_days_after")
+        words = given.get("follow_up_instructions", "")
+        lists = (medications, tests, restrictions)
+        if not any((given.get("follow_up_required"), on, days, words, *lists)):
             return None
-        found: dict[str, Any] = {
-            "required": True,
-            "type": given.get("follow_up_type") or "routine",
-            "date": on,
-            "instructions": words,
-        }
-        return {name: value for name, value in found.items() if value}
+        return FollowUpWish(
+            scheduled_for=on,
+            days_after=days,
+            follow_up_type=given.get("follow_up_type") or FollowUpType.ROUTINE,
+            priority=given.get("follow_up_priority") or Priority.NORMAL,
+            instructions=words,
+            medications=medications,
+            tests=tests,
+            restrictions=restrictions,
+        )
+
+
+def _split(text: str) -> list[str]:
+    """The lines that say something."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 class EditForm(StepForm):

@@ -27,6 +27,7 @@ from core.errors import ErrorCode, KairosError
 from core.forms import attempted, refusal_show
 from dashboard.access import DeskRequest, desk_page, done, panel
 from dashboard.ages import age_said
+from dashboard.chain import care_of
 from dashboard.finding import asked
 from dashboard.forms.patients import ContactForm
 
@@ -95,6 +96,7 @@ def patient(request: DeskRequest, patient_id: UUID) -> HttpResponse:
         "coming": visits_to_come(desk.principal, chart.id),
         "before": before,
         "attendance": attendance(desk.principal, chart.id),
+        "care": care_of(desk, chart),
         "may_book": desk.may(Permission.APPOINTMENT_BOOK) and _is_live(chart),
         "may_edit": desk.may_whole(Permission.PATIENT_WRITE) and chart.merged_into_id is None,
     }

@@ -36,9 +36,11 @@ from dashboard.card import (
     the_visit,
     what_happened,
 )
+from dashboard.following import completed_said
 from dashboard.forms.visits import CompleteForm, EditForm
 from dashboard.steps import AT_ONCE_REASON, SAID, UNDONE, may_edit, may_undo, steps_open
 from dashboard.views.moving import move
+from followups.services.completion import Completed, appointment_complete
 
 #: What became of an act, or why nothing did.
 Attempt = tuple[Appointment | None, KairosError | None]
@@ -87,6 +89,8 @@ def step(request: DeskRequest, visit_id: UUID, verb: str) -> HttpResponse:
     form = form_for(asked, visit, request.POST)
     if asked == Verb.CHECK_IN:
         return _make(request, visit, asked, form, lambda: _checked_in(request, visit, form))
+    if isinstance(form, CompleteForm):
+        return _complete(request, visit, form)
 
     def act() -> Appointment:
         given = form.cleaned_data
@@ -96,11 +100,38 @@ def step(request: DeskRequest, visit_id: UUID, verb: str) -> HttpResponse:
             by=request.desk.principal,
             expected_version=given["version"],
             reason=given.get("why", ""),
-            notes=given.get("notes"),
-            follow_up=form.follow_up() if isinstance(form, CompleteForm) else None,
         )
 
     return _make(request, visit, asked, form, lambda: attempted(act))
+
+
+def _complete(request: DeskRequest, visit: Appointment, form: CompleteForm) -> HttpResponse:
+    """The end of the visit, and what follows it: booked at once where it can be."""
+    made: list[Completed] = []
+
+    def act() -> Appointment:
+        given = form.cleaned_data
+        made.append(
+            appointment_complete(
+                by=request.desk.principal,
+                appointment_id=visit.id,
+                notes=given["notes"] or None,
+                follow_up=form.follow_up(),
+                expected_version=given["version"],
+            )
+        )
+        return made[-1].appointment
+
+    def finish(completed: Appointment) -> HttpResponse:
+        said, plan = completed_said(made[-1])
+        offer = completed if may_undo(request.desk, completed) else None
+        to = card_address(request, completed)
+        if plan is not None and request.desk.may_for(Permission.FOLLOWUP_SCHEDULE, plan.doctor_id):
+            here = {"slug": request.desk.clinic.slug, "plan_id": plan.id}
+            to = reverse("desk-recall-book", kwargs=here)
+        return done(request, said, to=to, undo=offer)
+
+    return _make(request, visit, Verb.COMPLETE, form, lambda: attempted(act), finish=finish)
 
 
 def _checked_in(request: DeskRequest, visit: Appointment, form: forms.Form) -> Attempt:
@@ -142,8 +173,11 @@ def _make(
     verb: Verb,
     form: forms.Form,
     act: Callable[[], Attempt],
+    *,
+    finish: Callable[[Appointment], HttpResponse] | None = None,
 ) -> HttpResponse:
-    """Do it and say so; or the card as it is now, with why not and what was typed."""
+    """Do it and say so, or let `finish` say it; or the card as it is now, with why not and what was
+    typed."""
     events = list(history(visit.id))
     if not form.is_valid():
         return card(request, visit, status=400, asked={verb: form}, events=events)
@@ -156,6 +190,8 @@ def _make(
             return _refused(request, visit, verb, form, refusal, events, opened)
         made = visit
     assert made is not None  # noqa: S101 - without a refusal there is a visit
+    if finish is not None and refusal is None:
+        return finish(made)
     return _done(request, made, verb, list(history(made.id)))
 
 

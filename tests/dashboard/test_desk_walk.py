@@ -199,6 +199,68 @@ TABLE |= {
     ("desk-arrivals-alert-seen", "post"): Row(ADMINS, 302, parts=alert_of),
 }
 
+#: Their own plans and entries alone: the cast's are its doctor's.
+_NOT_THEIRS = dict.fromkeys(COLLEAGUES, 404)
+
+
+def _plan(world: Any) -> dict[str, Any]:
+    return {"plan_id": world.plan.id}
+
+
+def _series(world: Any) -> dict[str, Any]:
+    return {"series_id": world.series.id}
+
+
+def _waiting(world: Any) -> dict[str, Any]:
+    return {"entry_id": world.waiting.id}
+
+
+def _opening(world: Any) -> dict[str, Any]:
+    return {"opening_id": world.opening.id}
+
+
+def _offer(world: Any) -> dict[str, Any]:
+    return {"offer_id": world.offer.id}
+
+
+TABLE |= {
+    ("desk-recall", "get"): Row(QUEUE_READERS),
+    ("desk-recall-plan", "get"): Row(QUEUE_READERS, parts=_plan, also=_NOT_THEIRS),
+    ("desk-recall-book", "get"): Row(BOOKERS, parts=_plan, also=_NOT_THEIRS),
+    ("desk-recall-book", "post"): Row(BOOKERS, 400, parts=_plan, also=_NOT_THEIRS),
+    ("desk-recall-attempt", "get"): Row(BOOKERS, 302, parts=_plan, absent=302),
+    ("desk-recall-attempt", "post"): Row(BOOKERS, 400, parts=_plan, also=_NOT_THEIRS),
+    ("desk-recall-invite", "get"): Row(BOOKERS, 302),
+    ("desk-recall-invite", "post"): Row(BOOKERS, 302),
+    ("desk-recall-invited", "get"): Row(BOOKERS, 404, parts=lambda world: {"once": uuid4()}),
+    ("desk-series", "get"): Row(parts=_series),
+    ("desk-series-new", "get"): Row(BOOKERS),
+    ("desk-series-new", "post"): Row(BOOKERS, 400),
+    ("desk-series-preview", "get"): Row(BOOKERS),
+    ("desk-series-preview", "post"): Row(BOOKERS),
+    ("desk-series-change", "get"): Row(BOOKERS - COLLEAGUES, parts=_series),
+    ("desk-series-change", "post"): Row(BOOKERS - COLLEAGUES, 400, parts=_series),
+    ("desk-series-cancel", "get"): Row(BOOKERS - COLLEAGUES, parts=_series),
+    ("desk-series-cancel", "post"): Row(BOOKERS - COLLEAGUES, 400, parts=_series),
+    ("desk-chain", "get"): Row(parts=_visit),
+    ("desk-waitlist", "get"): Row(BOOKERS),
+    ("desk-waitlist-new", "get"): Row(BOOKERS),
+    ("desk-waitlist-new", "post"): Row(BOOKERS, 400),
+    ("desk-waitlist-entry", "get"): Row(BOOKERS, parts=_waiting, also=_NOT_THEIRS),
+    ("desk-waitlist-withdraw", "get"): Row(BOOKERS, 302, parts=_waiting, absent=302),
+    ("desk-waitlist-withdraw", "post"): Row(BOOKERS, 400, parts=_waiting, also=_NOT_THEIRS),
+    ("desk-waitlist-offer", "get"): Row(BOOKERS, 302, parts=_waiting, absent=302),
+    ("desk-waitlist-offer", "post"): Row(BOOKERS, 400, parts=_waiting, also=_NOT_THEIRS),
+    ("desk-waitlist-opening", "get"): Row(BOOKERS, parts=_opening, also=_NOT_THEIRS),
+    ("desk-waitlist-accept", "get"): Row(BOOKERS, 302, parts=_offer, absent=302),
+    # The time offered lies outside the cast's hours: refused in words, on the page.
+    ("desk-waitlist-accept", "post"): Row(BOOKERS, 409, parts=_offer, also=_NOT_THEIRS),
+    ("desk-waitlist-decline", "get"): Row(BOOKERS, 302, parts=_offer, absent=302),
+    ("desk-waitlist-decline", "post"): Row(BOOKERS, 302, parts=_offer, also=_NOT_THEIRS),
+    ("desk-waitlist-told", "get"): Row(BOOKERS, 302, parts=_offer, absent=302),
+    ("desk-waitlist-told", "post"): Row(BOOKERS, 302, parts=_offer, also=_NOT_THEIRS),
+}
+
 #: Steps by the roles that may make them with the doctor's visit of today .
 STEPS = {
     "approve": BOOKERS - COLLEAGUES,

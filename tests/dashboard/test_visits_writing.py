@@ -3,7 +3,9 @@
 import pytest
 
 from appointments.models import Appointment, Verb
-from tests.backoffice.world import World, announced, fresh
+from core import tenancy
+from followups.models import FollowUpPlan
+from tests.backoffice.world import World, fresh
 from tests.dashboard.desk import Desk, desk_of
 from tests.dashboard.test_visits import moved
 from tests.support.forms import forms_of
@@ -16,7 +18,7 @@ def _in_progress(home: World) -> tuple[Desk, Appointment]:
     return desk_of(home, "doctor_user"), moved(home, "doctor_user", home.visit, Verb.START)
 
 
-def test_completing_takes_notes_and_hands_the_follow_up_on(home: World) -> None:
+def test_completing_takes_notes_and_plans_the_follow_up(home: World) -> None:
     desk, visit = _in_progress(home)
     answer = desk.step(
         visit,
@@ -28,19 +30,19 @@ def test_completing_takes_notes_and_hands_the_follow_up_on(home: World) -> None:
     )
     assert answer.status_code == 302
     assert fresh(visit).notes.endswith("Knee is better")
-    payload = announced("appointment.completed")[-1].payload
-    assert payload["follow_up"] == {
-        "required": True,
-        "type": "therapy",
-        "date": "2035-07-01",
-        "instructions": "Six sessions",
-    }
+    with tenancy.scope(tenancy.SYSTEM):
+        plan = FollowUpPlan.objects.get(appointment_id=visit.id, follow_up_type="therapy")
+    assert (plan.follow_up_type, plan.instructions) == ("therapy", "Six sessions")
+    assert plan.scheduled_for.isoformat() == "2035-07-01"
 
 
-def test_completing_without_words_announces_no_follow_up(home: World) -> None:
+def test_completing_without_words_plans_no_follow_up(home: World) -> None:
     desk, visit = _in_progress(home)
+    with tenancy.scope(tenancy.SYSTEM):
+        before = FollowUpPlan.objects.count()
     assert desk.step(visit, "complete", follow_up_type="routine").status_code == 302
-    assert "follow_up" not in announced("appointment.completed")[-1].payload
+    with tenancy.scope(tenancy.SYSTEM):
+        assert FollowUpPlan.objects.count() == before
 
 
 def test_a_follow_up_in_the_past_is_refused_and_the_notes_are_kept(home: World) -> None:
@@ -49,7 +51,7 @@ def test_a_follow_up_in_the_past_is_refused_and_the_notes_are_kept(home: World) 
     body = answer.content.decode()
     assert answer.status_code == 400
     assert "All well" in body
-    assert "The follow-up date is not possible" in body
+    assert "A day to come." in body
     assert fresh(visit).status == "IN_PROGRESS"
 
 
