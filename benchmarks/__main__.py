@@ -9,7 +9,10 @@ desk                      the receptionist's board, its updates and its weight
 live                      a change from one browser to another (needs Chromium)
 broadcast                 a call in the queue to 500 and 2,000 sockets, and what survives
 scans                     fifty scanners at once, offline scans sent twice, one phone that floods
+series                    a series of 104 visits beside its INSERTs alone
 waits                     the estimated wait beside the wait that followed, replayed
+recall                    the recall list of a clinic, with 100,000 plans in 20 clinics
+chains                    chains of 1 to 1,000 visits, and a patient with 500 plans
 rls                       what scope and row security cost
 """
 
@@ -38,8 +41,15 @@ _OTHERS = [
     "live",
     "broadcast",
     "scans",
+    "series",
     "waits",
+    "chains",
+    "recall",
 ]
+#: What prints lines of its own.
+_PAGES = frozenset(
+    {"backoffice", "broadcast", "chains", "desk", "live", "recall", "scans", "series", "waits"}
+)
 _PROFILED = 4000  # requests
 
 
@@ -89,8 +99,11 @@ def _pages(world: World, people: Any, arguments: argparse.Namespace) -> list[dic
     # These read models, which are there only after the set-up.
     from benchmarks.backoffice import backoffice  # noqa: PLC0415
     from benchmarks.broadcast import broadcast  # noqa: PLC0415
+    from benchmarks.chains import chains  # noqa: PLC0415
     from benchmarks.desk import desk  # noqa: PLC0415
+    from benchmarks.recall import recall  # noqa: PLC0415
     from benchmarks.scans import scans  # noqa: PLC0415
+    from benchmarks.series import series  # noqa: PLC0415
     from benchmarks.two_browsers import two_browsers  # noqa: PLC0415
     from benchmarks.waits import wait_estimates  # noqa: PLC0415
 
@@ -99,12 +112,18 @@ def _pages(world: World, people: Any, arguments: argparse.Namespace) -> list[dic
             return backoffice(world, people, _say, repeat=arguments.repeat)
         case "broadcast":
             return broadcast(world, people, _say)
+        case "chains":
+            return chains(world, people, _say, repeat=arguments.repeat)
         case "desk":
             return desk(world, people, _say, repeat=arguments.repeat)
         case "live":
             return two_browsers(world, people, _say)
+        case "recall":
+            return recall(world, people, _say, repeat=arguments.repeat)
         case "scans":
             return scans(world, people, _say, repeat=arguments.repeat)
+        case "series":
+            return series(world, people, _say, repeat=arguments.repeat)
         case _:
             return wait_estimates(_say, data=arguments.data)
 
@@ -145,7 +164,7 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
         _say(f"{name:>10}: {fact}")
     figures = []
     seen: list[dict[str, Any]] = []
-    if arguments.what in {"backoffice", "broadcast", "desk", "live", "scans", "waits"}:
+    if arguments.what in _PAGES:
         seen = _pages(world, people, arguments)
     elif arguments.what != "rls":
         names = _CASES if arguments.what == "all" else _GROUPS.get(arguments.what, [arguments.what])

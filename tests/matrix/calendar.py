@@ -71,7 +71,7 @@ def _visit(cast: Any, status: str) -> UUID:
     return visit.id
 
 
-def _of_visit(status: str, path: str = "") -> Callable[[Any], str]:
+def of_visit(status: str, path: str = "") -> Callable[[Any], str]:
     return lambda cast: f"appointments/{_visit(cast, status)}{path}"
 
 
@@ -175,7 +175,7 @@ def _nothing(cast: Any) -> dict[str, Any]:
 
 
 def _act(status: str, path: str, may: frozenset[str], body: Any = _reason) -> Row:
-    return Row(_of_visit(status, path), may, body=body)
+    return Row(of_visit(status, path), may, body=body)
 
 
 CALENDAR: dict[tuple[str, str], Row] = {
@@ -188,11 +188,11 @@ CALENDAR: dict[tuple[str, str], Row] = {
         201,
         lambda cast: _wanted(cast) | {"patient": cast.patient.id},
     ),
-    ("appointment-detail", "get"): Row(_of_visit("SCHEDULED"), READERS),
-    ("appointment-detail", "put"): Row(_of_visit("SCHEDULED"), BOOKERS, body=_edit),
-    ("appointment-detail", "patch"): Row(_of_visit("SCHEDULED"), BOOKERS, body=_edit),
-    ("appointment-detail", "delete"): Row(_of_visit("SCHEDULED"), BOOKERS, body=_reason),
-    ("appointment-history", "get"): Row(_of_visit("SCHEDULED", "/history"), READERS),
+    ("appointment-detail", "get"): Row(of_visit("SCHEDULED"), READERS),
+    ("appointment-detail", "put"): Row(of_visit("SCHEDULED"), BOOKERS, body=_edit),
+    ("appointment-detail", "patch"): Row(of_visit("SCHEDULED"), BOOKERS, body=_edit),
+    ("appointment-detail", "delete"): Row(of_visit("SCHEDULED"), BOOKERS, body=_reason),
+    ("appointment-history", "get"): Row(of_visit("SCHEDULED", "/history"), READERS),
     ("appointment-my-appointments", "get"): Row(
         lambda cast: "appointments/my-appointments", READERS, elsewhere=200
     ),
@@ -210,7 +210,6 @@ CALENDAR: dict[tuple[str, str], Row] = {
         "CONFIRMED", "/check-in", frozenset({ADMIN, "receptionist", "nurse", SUPER})
     ),
     ("appointment-start", "post"): _act("CHECKED_IN", "/start", TREATERS),
-    ("appointment-complete", "post"): _act("IN_PROGRESS", "/complete", TREATERS, _nothing),
     ("availability", "get"): Row(_private_availability),
     ("slots", "get"): Row(
         lambda cast: f"slots?doctors={cast.doctor.id}&date={monday().date()}", public=True

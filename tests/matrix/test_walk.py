@@ -13,9 +13,10 @@ from checkin.pages.urls import urlpatterns as arrival_pages
 from tests.casts import Cast, build_super_admin, signed_in
 from tests.matrix.arrival import ARRIVAL
 from tests.matrix.calendar import CALENDAR
+from tests.matrix.care import CARE
 from tests.matrix.table import SIGNED_IN, SUPER, TABLE, Row
 
-TABLE = TABLE | CALENDAR | ARRIVAL
+TABLE = TABLE | CALENDAR | ARRIVAL | CARE
 
 #: Pages for people and machines that hold nothing of a clinic.
 OPEN_PAGES = {
@@ -48,6 +49,17 @@ PORTAL_PAGES = {
     "portal-hold",
     "portal-details",
     "portal-my",
+    "portal-my-follow-ups",
+    "portal-my-follow-up-time",
+    "portal-my-waitlist",
+    "portal-my-wish",
+    "portal-my-wish-withdraw",
+    "portal-my-earlier",
+    *(
+        f"portal-{what}{step}"
+        for what in ("offer", "follow-up")
+        for step in ("", "-accept", "-decline", "-file")
+    ),
     *(
         f"{where}-{page}"
         for where in ("portal", "portal-my")
@@ -94,7 +106,7 @@ def routes() -> dict[tuple[str, str], str]:
     return found
 
 
-@pytest.mark.parametrize("app", ["accounts", "clinics", "appointments", "checkin"])
+@pytest.mark.parametrize("app", ["accounts", "clinics", "appointments", "checkin", "followups"])
 def test_every_route_has_a_row(app: str) -> None:
     missing = sorted(key for key, owner in routes().items() if owner == app and key not in TABLE)
     assert not missing
@@ -122,6 +134,7 @@ def said(response: Any) -> Any:
     for part in (body, *body.get("results", ())):
         part.pop("request_id", None)
         part.pop("attempt", None)
+        part.pop("plan", None)  # as it was asked
     return response.status_code, body
 
 
