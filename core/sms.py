@@ -7,6 +7,7 @@ Neither the number nor the text is ever logged.
 
 import re
 import threading
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -26,6 +27,15 @@ _MAX_TEXT: Final = 1000
 _MAX_KEY: Final = 100
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _wait = threading.Event().wait
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A text message that is to go out. The same `key` is the same message."""
+
+    to: str
+    text: str
+    key: str
 
 
 def is_configured() -> bool:

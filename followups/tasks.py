@@ -28,6 +28,20 @@ def invitations_expire() -> int:
     return recall_jobs.invitations_expire()
 
 
+def _taken(task: Any, message: sms.Message) -> bool:
+    """Whether the gateway has taken the message; not, if the number takes none: the desk tells.
+
+    Raises Celery's Retry while the gateway cannot be reached.
+    """
+    try:
+        sms.send(to=message.to, text=message.text, key=message.key)
+    except KairosError as error:
+        if error.code == ErrorCode.SERVICE_UNAVAILABLE:
+            raise task.retry(exc=error) from None
+        return False
+    return True
+
+
 @shared_task(name="followups.invitation_send", bind=True, max_retries=5, default_retry_delay=20)
 def invitation_send(self: Any, *, clinic: str, invitation: str) -> bool:
     """Send an invitation's link to the patient's phone; whether the gateway has taken it."""
@@ -36,13 +50,7 @@ def invitation_send(self: Any, *, clinic: str, invitation: str) -> bool:
         message = invitation_messages.invitation_message(invitation_id=invitation_id)
     if message is None:
         return False
-    taken = True
-    try:
-        sms.send(to=message.to, text=message.text, key=message.key)
-    except KairosError as error:
-        if error.code == ErrorCode.SERVICE_UNAVAILABLE:
-            raise self.retry(exc=error) from None
-        taken = False  # no number that takes messages: the desk hands the link out
+    taken = _taken(self, message)
     with tenancy.scope([UUID(clinic)]):
         invitation_messages.invitation_sent(
             invitation_id=invitation_id,
@@ -96,13 +104,7 @@ def offer_tell(self: Any, *, clinic: str, offer: str, what: str) -> bool:
         message = offer_jobs.offer_message(UUID(offer), what)
     if message is None:
         return False
-    taken = True
-    try:
-        sms.send(to=message.to, text=message.text, key=message.key)
-    except KairosError as error:
-        if error.code == ErrorCode.SERVICE_UNAVAILABLE:
-            raise self.retry(exc=error) from None
-        taken = False  # no number that takes messages: the desk tells them
+    taken = _taken(self, message)
     if what == offer_rows.OFFERED:
         with tenancy.scope([UUID(clinic)]):
             offer_jobs.offer_sent(UUID(offer), taken=taken)

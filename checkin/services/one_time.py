@@ -12,7 +12,7 @@ import base64
 import hmac
 import secrets
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -31,6 +31,7 @@ from clinics.selectors.patients import patients_search
 from clinics.services.contact import phone_in
 from core import clock, journal, limits, sms, tenancy
 from core.errors import ErrorCode, KairosError, invalid
+from core.sms import Message
 
 GOOD_FOR: Final = timedelta(minutes=5)
 MOST_TRIES: Final = 5
@@ -137,15 +138,6 @@ def phone_guest(guest_id: UUID, *, clinic: UUID, charts: frozenset[UUID]) -> Pri
 def prove_attempt(*, address: str | None) -> None:
     """Count a try from an address, whatever number it is about. Raises RATE_LIMIT_EXCEEDED."""
     limits.consume([_limit("prove", address)])
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A text message that is to go out. The same `key` is the same message."""
-
-    to: str
-    text: str
-    key: str
 
 
 def one_time_message(*, sealed: str) -> Message | None:

@@ -4,7 +4,6 @@ The event of the invitation makes a task, which sends the message under the invi
 gateway knows a message that it gets again, so a worker that dies after sending sends nothing twice.
 """
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,6 +17,7 @@ from django.utils.translation import gettext as _
 from accounts.language import is_known
 from clinics.models import Channel, Patient
 from core import clock, sms
+from core.sms import Message
 from followups.links import invitation_link, page_address
 from followups.models import FollowUpInvitation, InvitationStatus
 
@@ -25,15 +25,6 @@ INVITED: Final = "followup.invited"
 #: What `sent_by` says. REFUSED: the number takes no messages, so the desk hands the link out.
 BY_SMS: Final = "SMS"
 REFUSED: Final = "REFUSED"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A text message that is to go out. The same `key` is the same message."""
-
-    to: str
-    text: str
-    key: str
 
 
 def goes_by_sms(patient: Patient) -> bool:

@@ -6,7 +6,6 @@ with everything that follows from it in the outbox.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -20,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from clinics.models import Channel, Clinic, Patient
 from core import clock, sms, tenancy, versions
+from core.sms import Message
 from followups.links import page_address
 from followups.matching import last_answer, sending_moment
 from followups.models import (
@@ -49,15 +49,6 @@ from followups.services.waitlist import entry_close, offers_close
 _ROUND: Final = 200
 #: How long the tries to send a message take.
 _TOLD_WITHIN: Final = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A text message that is to go out. The same `key` is the same message."""
-
-    to: str
-    text: str
-    key: str
 
 
 def offers_send_due() -> int:

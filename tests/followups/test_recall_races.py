@@ -6,7 +6,7 @@ Everything here is committed, in a database that is thrown away afterwards.
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,24 +28,15 @@ from followups.services.invitations import invitation_accept, invitations_send
 from followups.tasks import overdue_mark
 from tests.appointments.scene import House, house
 from tests.followups.recall_scene import attempts, fresh, invitations, plan, told
-from tests.support.databases import databases
 from tests.support.polling import eventually
 from tests.support.processes import running
 
 CONTENDERS = 6
 
 
-@pytest.fixture(scope="module")
-def _arena(django_db_setup: Any, django_db_blocker: Any) -> Iterator[None]:
-    with django_db_blocker.unblock():
-        yield
-        connection.close()
-    databases.is_dirty = True
-
-
 @pytest.fixture
-def ground(_arena: None) -> House:
-    """A clinic of its own for each test, committed."""
+def ground(transactional_db: None) -> House:
+    """A clinic in a database of its own: the jobs count whatever is due, anywhere."""
     return house("ground")
 
 

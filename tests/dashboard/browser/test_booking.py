@@ -260,8 +260,11 @@ def test_the_outsider_types_the_same_and_finds_nobody(sit_down: Sit, scene: Scen
     expect(desk.page.locator("#book-found")).to_contain_text("Nobody fits")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, LAPTOP, WALL], ids=["phone", "laptop", "wall"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [(PHONE, "dark"), (LAPTOP, "light"), (WALL, "light")],
+    ids=["phone-dark", "laptop", "wall"],
+)
 def test_the_pages_are_sound(
     sit_down: Sit, scene: Scene, size: tuple[int, int], scheme: str
 ) -> None:

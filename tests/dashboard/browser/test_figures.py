@@ -47,8 +47,11 @@ def faults(desk: Desk, name: str) -> list[str]:
     return found + ([f"{name}: too wide"] if is_too_wide(desk.page) else [])
 
 
-@pytest.mark.parametrize("size", [PHONE, LAPTOP, WALL])
-@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize(
+    ("size", "language"),
+    [(PHONE, "ar"), (LAPTOP, "en"), (WALL, "en")],
+    ids=["phone-rtl", "laptop", "wall"],
+)
 def test_every_size_light_and_dark_and_both_directions(
     sit_down: Sit, lived: Scene, size: tuple[int, int], language: str
 ) -> None:

@@ -91,8 +91,11 @@ def test_choosing_by_keyboard_alone(sit_down: Sit, scene: Scene) -> None:
     assert now(scene, visits[0]).doctor_id != scene.cast.doctor.id
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, LAPTOP, WALL], ids=["phone", "laptop", "wall"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [(PHONE, "dark"), (LAPTOP, "light"), (WALL, "light")],
+    ids=["phone-dark", "laptop", "wall"],
+)
 def test_pages_of_leave_are_sound(
     sit_down: Sit, scene: Scene, size: tuple[int, int], scheme: str
 ) -> None:

@@ -159,8 +159,11 @@ def test_the_outsider_types_the_same_and_finds_nothing(sit_down: Sit, scene: Sce
     expect(desk.page.locator("#palette-said")).to_have_text("Nothing was found")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("of", [PHONE, LAPTOP, WALL], ids=["phone", "laptop", "wall"])
+@pytest.mark.parametrize(
+    ("of", "scheme"),
+    [(PHONE, "dark"), (LAPTOP, "light"), (WALL, "light")],
+    ids=["phone-dark", "laptop", "wall"],
+)
 def test_pages_of_patients_and_search_are_sound(
     sit_down: Sit, scene: Scene, of: tuple[int, int], scheme: str
 ) -> None:
