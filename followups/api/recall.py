@@ -3,6 +3,7 @@
 import base64
 import binascii
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -167,6 +168,11 @@ class Invitations(Resource):
     serializer_class = shape.FollowUpInvitationSerializer
     public = frozenset({"retrieve", "accept", "decline"})
     idempotent = frozenset()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # The token is the right itself: it does not stand in the log.
+        request._request.path_shown = "/api/v1/follow-up-invitations/…"
+        super().initial(request, *args, **kwargs)
 
     @extend_schema(parameters=[_TOKEN], responses=shape.FollowUpInvitationSerializer, auth=[])
     def retrieve(self, request: Request, token: str) -> Response:

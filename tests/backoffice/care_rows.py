@@ -29,7 +29,6 @@ def series_made(cast: Cast, word: str, **fields: Any) -> AppointmentSeries:
             "patient": cast.patient,
             "doctor": cast.doctor,
             "location": cast.location,
-            "room": cast.room,
             "service": cast.service,
             "type": "IN_PERSON",
             "rrule": "FREQ=WEEKLY;COUNT=3",

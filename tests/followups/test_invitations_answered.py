@@ -1,5 +1,6 @@
 """Answering an invitation by its link: choosing, choosing too late, declining, forging."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -341,3 +342,12 @@ def test_statements_do_not_grow_with_what_is_offered(cast: Scene):
             assert accept(token, wanted).status_code == 200
         taken.append((len(reading.all), len(writing.all)))
     assert len(set(taken)) == 1, taken
+
+
+def test_the_log_has_no_link(token: str, caplog: pytest.LogCaptureFixture):
+    """Who reads the log could answer for the patient."""
+    caplog.set_level(logging.DEBUG)
+    assert NOBODY.get(f"follow-up-invitations/{token}").status_code == 200
+    NOBODY.post(f"follow-up-invitations/{token}/decline", {})
+    assert "follow-up-invitations/…" in caplog.text
+    assert token not in caplog.text

@@ -77,6 +77,7 @@ def test_scans_made_offline_all_count_once(browser: Any, live_wsgi: str):
         page.context.set_offline(True)
         for code in codes[:8]:
             scan(page, code)
+        expect(page.locator("#waiting-count")).to_have_text("8")  # said once they are kept
         scan(page, "BEGIN:VCARD N:Family;Given END:VCARD")  # a card with a person on it
         expect(page.locator("#result")).to_contain_text("Not a valid code")
 
