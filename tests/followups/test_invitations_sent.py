@@ -115,14 +115,14 @@ def test_nothing_is_sent_that_is_over(gateway: StandIn, what: str) -> None:
 
 
 _KILLED = """
-import pathlib, sys, time
+import pathlib, signal, sys
 import django
 django.setup()
 from followups import tasks
 clinic, invitation, sign = sys.argv[1:]
 def until_killed(**_):
     pathlib.Path(sign).touch()
-    time.sleep(600)
+    signal.pause()
 tasks.invitation_messages.invitation_sent = until_killed
 tasks.invitation_send.apply(kwargs={"clinic": clinic, "invitation": invitation}, throw=True)
 """

@@ -158,7 +158,7 @@ def test_without_the_lock_they_are_closed_twice(
 
 
 _KILLED = """
-import pathlib, sys, time
+import pathlib, signal, sys
 import django
 django.setup()
 from followups.services import plan_changes, recall_jobs
@@ -170,7 +170,7 @@ def until_the_fourth(*args):
     rounds.append(1)
     if len(rounds) == 4:
         pathlib.Path(sign).touch()
-        time.sleep(600)
+        signal.pause()
 setattr(recall_jobs, name, until_the_fourth)
 getattr(recall_jobs, act)()
 """
