@@ -15,7 +15,7 @@ from tests.support.browser_watch import EXPECTED, shot, sign_in, tab_to, watched
 
 #: A refused form is answered with its status, which the browser's console tells as well. A request
 #: that a newer one replaces is aborted, which htmx tells.
-_REFUSED = (
+REFUSED = (
     EXPECTED,
     "a status of 409",
     "a status of 412",
@@ -65,7 +65,7 @@ def sit_down(browser: Any, live_asgi: str, scene: Scene) -> Iterator[Callable[..
 
         def sit(user: User | None, **options: Any) -> Desk:
             page = stack.enter_context(
-                watched_page(browser, live_asgi, **({"expected": _REFUSED} | options))
+                watched_page(browser, live_asgi, **({"expected": REFUSED} | options))
             )
             if user is not None:
                 sign_in(page, live_asgi, user)
