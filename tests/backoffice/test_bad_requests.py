@@ -6,8 +6,9 @@ import pytest
 from django.test import Client
 
 from tests.backoffice.filled import patient_form, room_form
+from tests.backoffice.rows import Unknown
 from tests.backoffice.sight import CHOSEN
-from tests.backoffice.table import TABLE, Unknown
+from tests.backoffice.table import TABLE
 from tests.backoffice.world import World, at_the_desk, fresh, page, text
 from tests.casts import build_super_admin
 

@@ -9,7 +9,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver
 
 from backoffice.urls import site
-from tests.backoffice.table import SHARED, TABLE, Row, Unknown
+from tests.backoffice.rows import Row, Unknown
+from tests.backoffice.table import SHARED, TABLE
 from tests.backoffice.world import (
     FOREIGN,
     OWN,

@@ -1,40 +1,18 @@
-"""One cast a module, in a transaction never committed; each test in a savepoint of it."""
-
-import copy
-from collections.abc import Iterator
+"""The clinic and the outsider's, as the tests of appointments have them."""
 
 import pytest
-import time_machine
-from django.db import connection, transaction
 
-from tests.appointments.moments import NOW
-from tests.appointments.scene import House, Scene, scene
-
-
-@pytest.fixture(scope="module")
-def _stage(django_db_setup, django_db_blocker) -> Iterator[Scene]:
-    with django_db_blocker.unblock(), time_machine.travel(NOW, tick=False), transaction.atomic():
-        yield scene()
-        transaction.set_rollback(True)
+from tests.appointments.conftest import _stage, cast  # noqa: F401 - fixtures
+from tests.appointments.scene import House, Scene
 
 
 @pytest.fixture
-def cast(_stage: Scene) -> Iterator[Scene]:
-    """The clinic and the outsider's. What a test writes is rolled back, its claims are checked."""
-    with transaction.atomic():
-        yield copy.deepcopy(_stage)
-        if not connection.needs_rollback:
-            connection.check_constraints()
-        transaction.set_rollback(True)
-
-
-@pytest.fixture
-def own(cast: Scene) -> House:
+def own(cast: Scene) -> House:  # noqa: F811 - the fixture
     """The clinic under test."""
     return cast.own
 
 
 @pytest.fixture
-def other(cast: Scene) -> House:
+def other(cast: Scene) -> House:  # noqa: F811 - the fixture
     """The outsider's clinic: the same people and things, none of which may be seen."""
     return cast.other
